@@ -1,0 +1,178 @@
+//! The one door of the machine: everything that goes in and everything that comes out, on one screen.
+
+use std::sync::Arc;
+
+use crate::ids::{ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
+use crate::record::check::{Refused, Rules};
+use crate::record::Batch;
+use crate::storage::ops::{Found, LogRange, Lookup, StoreOp, Stored};
+use crate::wire::{self, dialect::Dialect};
+
+/// What the world tells the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// A client asks. Answered exactly once, by [`Effect::Reply`]; but for a produce with acks=0, never.
+    Request {
+        /// Whom to answer.
+        to: Caller,
+        /// Who asks.
+        from: Arc<Client>,
+        /// What an older version of the request means.
+        dialect: Dialect,
+        /// What is asked.
+        request: Request,
+    },
+    /// A lane has finished a round.
+    Stored {
+        /// Which lane.
+        lane: LaneId,
+        /// What became of it. An error is final: the log directory is dead.
+        result: Result<Stored, String>,
+    },
+    /// Batches read back for the machine itself: the only record bytes that come in again.
+    Loaded {
+        /// Which load.
+        load: LoadId,
+        /// The batches, or why they cannot be read.
+        result: Result<Vec<Batch>, String>,
+    },
+    /// The answer of an index.
+    Looked {
+        /// Which lookup.
+        lookup: LookupId,
+        /// What was found, if anything, or why the index cannot be read.
+        result: Result<Option<Found>, String>,
+    },
+    /// A connection has ended: its waiting requests need no answer any more.
+    Gone {
+        /// Which connection.
+        conn: ConnId,
+    },
+    /// The moment named by `next_wake` has come.
+    Wake,
+    /// Stop in order: finish what is under way, write the clean checkpoint, then [`Effect::Stopped`].
+    Stop,
+}
+
+/// What the machine tells the world to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Answer a request. Replies of one connection may come in any order here; the connection sends them in request order.
+    Reply {
+        /// The request.
+        to: Caller,
+        /// The answer. `throttle_time_ms` inside is also how long the connection is to be muted after sending it (KIP-219).
+        response: wire::Response,
+    },
+    /// Close a connection (a produce with acks=0 that failed), with the reason for the log.
+    Close {
+        /// Which connection.
+        conn: ConnId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// Do this on disk. In order per lane; answered by `Input::Stored` with this mark or a later one.
+    Store {
+        /// Which lane.
+        lane: LaneId,
+        /// Its name.
+        mark: Mark,
+        /// What to do.
+        op: StoreOp,
+    },
+    /// Read batches back. Only durable ones are asked for.
+    Load {
+        /// Its name.
+        load: LoadId,
+        /// What to read.
+        range: LogRange,
+    },
+    /// Ask the time index of a log, for records below `below`.
+    Look {
+        /// Its name.
+        lookup: LookupId,
+        /// The log.
+        log: LogId,
+        /// The question.
+        what: Lookup,
+        /// The first offset that must not be answered.
+        below: Offset,
+    },
+    /// The rules by which connections check record batches have changed.
+    Rules(Arc<Rules>),
+    /// What happened, for logs, metrics and checkers. Changes nothing.
+    Note(Note),
+    /// The answer to `Input::Stop`: everything is on disk, the process may end.
+    Stopped,
+}
+
+/// One request on one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// The connection it came on.
+    pub conn: ConnId,
+    /// Its number on that connection, counted by the connection from 0.
+    pub seq: u64,
+}
+
+/// Who asks: the same for all requests of a connection, but for the client id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// `client.id` of the request header; empty when it sent none.
+    pub client_id: String,
+    /// The address it comes from, as Kafka shows it: `/127.0.0.1`.
+    pub host: String,
+    /// Host and port under which this connection's listener is advertised.
+    pub advertised: (String, u16),
+}
+
+/// A request as the machine sees it.
+#[derive(Debug)]
+pub enum Request {
+    /// A produce request whose batches the connection has parsed and checked, outside the lock.
+    Produce(Produce),
+    /// Any other request (never `wire::Request::Produce`).
+    Api(wire::Request),
+}
+
+/// A produce request, checked.
+#[derive(Debug)]
+pub struct Produce {
+    /// The transactional id, if it sent one.
+    pub transactional_id: Option<String>,
+    /// 0, 1 or -1 (all); anything else is refused.
+    pub acks: i16,
+    /// How long acks=all may wait.
+    pub timeout_ms: i32,
+    /// By topic, as sent.
+    pub topics: Vec<ProduceTopic>,
+}
+
+/// One topic of a produce request.
+#[derive(Debug)]
+pub struct ProduceTopic {
+    /// Its name.
+    pub name: String,
+    /// Each partition with its batch, or why the batch is refused.
+    pub partitions: Vec<(i32, Result<Batch, Refused>)>,
+}
+
+/// What the machine says in passing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// The machine has loaded what it needs and answers clients from now on.
+    Ready,
+    /// Something a person who runs the broker should read.
+    Warn(String),
+    /// Something a person who looks into a matter may want to read.
+    Info(String),
+    /// Records became durable and visible.
+    Committed {
+        /// The log.
+        log: LogId,
+        /// Its high watermark.
+        high: Offset,
+    },
+    /// The log directory is dead: nothing is acknowledged any more.
+    DiskDead(String),
+}

@@ -1,0 +1,11 @@
+//! Quipu's machine: a replicated, partitioned commit log as a deterministic state machine.
+//!
+//! There is no clock in here, no socket, no file, no thread, no async and no ambient randomness. Time, bytes and the
+//! results of disk operations come in as inputs; replies and disk operations go out as effects.
+
+pub mod disk;
+pub mod ids;
+pub mod producer;
+pub mod record;
+pub mod storage;
+pub mod time;

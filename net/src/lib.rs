@@ -1,0 +1,1 @@
+//! The shell around the machine: tasks that carry bytes to it and back.

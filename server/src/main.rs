@@ -1,0 +1,3 @@
+//! The `quipu` binary: the broker and its command line.
+
+fn main() {}

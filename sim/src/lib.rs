@@ -1,0 +1,1 @@
+//! Simulated worlds for the machine: disks, networks and clocks drawn from one seed.

@@ -1,0 +1,1 @@
+//! Tests of the whole house: tidy rules, real clients, golden bytes.

@@ -1,0 +1,3 @@
+//! One command for everything a developer or CI does.
+
+fn main() {}
