@@ -69,7 +69,8 @@ impl ProducerTable {
     /// Judges a batch before it is appended (Kafka: `ProducerAppendInfo.checkSequence`). An unknown producer may start
     /// anywhere (KIP-360); a new epoch starts at 0.
     pub fn check(&self, batch: &BatchHeader) -> Admission {
-        let Some(last) = self.producers.get(&batch.producer_id).and_then(|p| p.batches.back().copied()) else {
+        let Some(last) = self.producers.get(&batch.producer_id).and_then(|p| p.batches.back().copied())
+        else {
             return Admission::Next;
         };
         if batch.producer_epoch < last.epoch {
@@ -218,9 +219,12 @@ mod tests {
     #[test]
     fn a_duplicate_of_the_last_five_is_answered_with_its_first_offset() {
         let t = table(&[(0, 0, 2, 0), (0, 2, 1, 2), (0, 3, 1, 3), (0, 4, 1, 4), (0, 5, 1, 5)]);
-        let Admission::Duplicate(past) = t.check(&batch(0, 0, 2, 0)) else { panic!("not seen as a duplicate") };
+        let Admission::Duplicate(past) = t.check(&batch(0, 0, 2, 0)) else {
+            panic!("not seen as a duplicate")
+        };
         assert_eq!((past.base_offset, past.last_offset), (Offset(0), Offset(1)));
-        let more = table(&[(0, 0, 2, 0), (0, 2, 1, 2), (0, 3, 1, 3), (0, 4, 1, 4), (0, 5, 1, 5), (0, 6, 1, 6)]);
+        let more =
+            table(&[(0, 0, 2, 0), (0, 2, 1, 2), (0, 3, 1, 3), (0, 4, 1, 4), (0, 5, 1, 5), (0, 6, 1, 6)]);
         assert_eq!(more.check(&batch(0, 0, 2, 0)), Admission::OutOfOrder { expected: 7 });
     }
 

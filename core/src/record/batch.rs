@@ -157,7 +157,13 @@ pub struct Batch {
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Batch({}..={}, {} bytes)", self.header.base_offset, self.header.last_offset(), self.bytes.len())
+        write!(
+            f,
+            "Batch({}..={}, {} bytes)",
+            self.header.base_offset,
+            self.header.last_offset(),
+            self.bytes.len()
+        )
     }
 }
 
