@@ -9,3 +9,4 @@ pub mod producer;
 pub mod record;
 pub mod storage;
 pub mod time;
+pub mod wire;
