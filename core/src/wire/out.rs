@@ -133,7 +133,11 @@ impl Out {
     }
 
     /// Writes one tagged field: tag, size, contents. The contents are written first, then moved to make room for the size.
-    pub(crate) fn tagged<E>(&mut self, tag: u32, contents: impl FnOnce(&mut Out) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn tagged<E>(
+        &mut self,
+        tag: u32,
+        contents: impl FnOnce(&mut Out) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.uvarint(tag);
         let (from, spliced) = (self.fields.len(), self.spliced.len());
         contents(self)?;

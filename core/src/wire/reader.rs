@@ -65,7 +65,11 @@ impl<'a> Reader<'a> {
     /// The length of a string: `None` for null.
     #[inline]
     pub(crate) fn string_length(&mut self, flexible: bool) -> Result<Option<usize>, Fault> {
-        let length = if flexible { i64::from(self.uvarint()?) - 1 } else { i64::from(i16::from_be_bytes(self.array()?)) };
+        let length = if flexible {
+            i64::from(self.uvarint()?) - 1
+        } else {
+            i64::from(i16::from_be_bytes(self.array()?))
+        };
         let length = checked_length(length)?;
         match length {
             Some(length) if length > MAX_STRING => Err(Fault::BadLength(length as i64)),
