@@ -3,6 +3,8 @@
 //! There is no clock in here, no socket, no file, no thread, no async and no ambient randomness. Time, bytes and the
 //! results of disk operations come in as inputs; replies and disk operations go out as effects.
 
+#![forbid(unsafe_code)]
+
 pub mod disk;
 pub mod ids;
 pub mod producer;
