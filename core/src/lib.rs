@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod caller;
 pub mod disk;
 pub mod ids;
 pub mod producer;

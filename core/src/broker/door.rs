@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+pub use crate::caller::{Caller, Client};
 use crate::ids::{ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
 use crate::record::check::{Refused, Rules};
 use crate::record::Batch;
@@ -104,26 +105,6 @@ pub enum Effect {
     Note(Note),
     /// The answer to `Input::Stop`: everything is on disk, the process may end.
     Stopped,
-}
-
-/// One request on one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Caller {
-    /// The connection it came on.
-    pub conn: ConnId,
-    /// Its number on that connection, counted by the connection from 0.
-    pub seq: u64,
-}
-
-/// Who asks: the same for all requests of a connection, but for the client id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
-    /// `client.id` of the request header; empty when it sent none.
-    pub client_id: String,
-    /// The address it comes from, as Kafka shows it: `/127.0.0.1`.
-    pub host: String,
-    /// Host and port under which this connection's listener is advertised.
-    pub advertised: (String, u16),
 }
 
 /// A request as the machine sees it.
