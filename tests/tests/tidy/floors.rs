@@ -6,7 +6,7 @@ use crate::source::{House, Source, is_name, places};
 /// The rooms of core, lowest floor first.
 const FLOORS: [&[&str]; 7] = [
     &["ids", "time"],
-    &["record", "disk", "producer", "config"],
+    &["caller", "record", "disk", "producer", "config"],
     &["wire", "storage"],
     &["log", "client", "coordinator"],
     &["replica", "cluster", "group", "txn"],
