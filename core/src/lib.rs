@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod caller;
+pub mod config;
 pub mod coordinator;
 pub mod disk;
 pub mod ids;
