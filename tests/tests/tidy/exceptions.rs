@@ -10,11 +10,17 @@ pub(crate) const LONG_FILES: &[Ratchet] = &[];
 pub(crate) const LONG_FUNCTIONS: &[Ratchet] = &[];
 
 /// Imports between rooms of one floor: from, to, reason.
-pub(crate) const IMPORTS_ON_ONE_FLOOR: &[(&str, &str, &str)] =
-    &[("producer", "record", "the producer state is judged from a batch header; record knows nothing of it")];
+pub(crate) const IMPORTS_ON_ONE_FLOOR: &[(&str, &str, &str)] = &[
+    ("producer", "record", "the producer state is judged from a batch header; record knows nothing of it"),
+    ("config", "record", "compression.type is one of record's codecs; record takes its rules as values"),
+    ("wire", "storage", "the records of an answer may still lie on disk, as a range that storage names"),
+];
 
 /// Files that hold unsafe code, with the reason. Everything in them is a call that std does not offer.
 pub(crate) const UNSAFE_FILES: &[(&str, &str)] = &[];
 
 /// Type and file names that use a word we avoid, since Kafka's users know them so.
 pub(crate) const FIELD_TERMS: &[&str] = &[];
+
+/// Where Kafka gave the names: the structures of its messages are spelt as in its protocol guide.
+pub(crate) const KAFKAS_NAMES: &str = "core/src/wire/messages/";

@@ -1,0 +1,128 @@
+//! The single tools: wire schema, simulator, fuzzing, and the scripts that need a release build.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::process::{cargo, command, exists, root, run};
+use crate::suite::server_binary;
+
+/// No tool of these runs longer than a working day.
+const LIMIT: Duration = Duration::from_secs(8 * 3600);
+
+/// Prints the wire tables: an example of core, so that xtask itself builds without core.
+pub(crate) fn wire_schema() -> Result<(), String> {
+    run(cargo(&["run", "--quiet", "-p", "quipu-core", "--example", "wire_schema"]), LIMIT).1
+}
+
+/// The simulator's tests for the seeds `first..first + count`: every file of sim/tests that says
+/// `cfg(madsim)`, each of which is empty in an ordinary build.
+pub(crate) fn simulate(first: u64, count: u64) -> Command {
+    let mut command = cargo(&["simtest", "--locked"]);
+    for name in madsim_tests() {
+        command.args(["--test", &name]);
+    }
+    // It would win over the flags of the alias, and the simulator would quietly not be there.
+    command.env_remove("RUSTFLAGS");
+    command.env("MADSIM_TEST_SEED", first.to_string()).env("MADSIM_TEST_NUM", count.to_string());
+    command
+}
+
+fn madsim_tests() -> Vec<String> {
+    let Ok(entries) = fs::read_dir(root().join("sim/tests")) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| fs::read_to_string(entry.path()).is_ok_and(|text| text.contains("#![cfg(madsim)]")))
+        .filter_map(|entry| entry.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// `madsim [--seeds A..B]`.
+pub(crate) fn madsim(args: &[&str]) -> Result<(), String> {
+    let (first, end) = match args {
+        [] => (1, 21),
+        ["--seeds", range] => seeds(range)?,
+        other => return Err(format!("madsim takes `--seeds A..B`, not `{}`", other.join(" "))),
+    };
+    if madsim_tests().is_empty() {
+        return Err("sim/tests has no file with `#![cfg(madsim)]`: nothing to run".into());
+    }
+    let (tally, result) = run(simulate(first, end - first), LIMIT);
+    result?;
+    if tally.passed == 0 { Err("the simulator ran no test".into()) } else { Ok(()) }
+}
+
+fn seeds(range: &str) -> Result<(u64, u64), String> {
+    let parts = range.split_once("..").and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    match parts {
+        Some((first, end)) if first < end => Ok((first, end)),
+        _ => Err(format!("`{range}` is no range of seeds; write A..B, with A below B")),
+    }
+}
+
+/// `fuzz TARGET [--seconds N]`, on stable Rust: cargo-fuzz only wants flags that nightly would allow.
+pub(crate) fn fuzz(target: &str, args: &[&str]) -> Result<(), String> {
+    let seconds: u32 = match args {
+        [] => 60,
+        ["--seconds", number] => number.parse().map_err(|_| format!("`{number}` is no number of seconds"))?,
+        other => return Err(format!("fuzz takes `--seconds N`, not `{}`", other.join(" "))),
+    };
+    if !exists("cargo", &["fuzz", "--version"]) {
+        return Err("cargo-fuzz is missing: cargo install cargo-fuzz --locked".into());
+    }
+    let corpus = format!("fuzz/corpus/{target}");
+    let given = format!("fuzz/seeds/{target}");
+    for directory in [&corpus, &given] {
+        fs::create_dir_all(root().join(directory)).map_err(|error| format!("{directory}: {error}"))?;
+    }
+    let time = format!("-max_total_time={seconds}");
+    let mut command =
+        cargo(&["fuzz", "run", target, "--features", "libfuzzer", &corpus, &given, "--", &time]);
+    command.env("RUSTC_BOOTSTRAP", "1");
+    run(command, LIMIT).1
+}
+
+/// Builds the server for release, then runs one of the repository's scripts against it.
+pub(crate) fn script(path: &str, args: &[&str]) -> Result<(), String> {
+    if !root().join(path).exists() {
+        return Err(format!("{path} does not exist in this checkout"));
+    }
+    build()?;
+    let server = server_binary();
+    let mut command = command("python3", &[path, "--server", &server.to_string_lossy()]);
+    command.args(args);
+    run(command, LIMIT).1
+}
+
+fn build() -> Result<(), String> {
+    run(cargo(&["build", "--release", "-p", "quipu", "--locked"]), LIMIT).1
+}
+
+/// The kill -9 loop as a command.
+pub(crate) fn kill_rounds(rounds: u32) -> Command {
+    let mut command =
+        cargo(&["test", "-p", "quipu-tests", "--test", "kill9", "--locked", "--", "--nocapture"]);
+    command.env("QUIPU_KILL_ROUNDS", rounds.to_string());
+    command
+}
+
+/// `kill9 [ROUNDS]`.
+pub(crate) fn kill9(args: &[&str]) -> Result<(), String> {
+    let rounds = match args {
+        [] => 50,
+        [number] => number.parse().map_err(|_| format!("`{number}` is no number of rounds"))?,
+        other => return Err(format!("kill9 takes one number, not `{}`", other.join(" "))),
+    };
+    build()?;
+    let mut command = kill_rounds(rounds);
+    command.env("QUIPU_BIN", server_binary());
+    run(command, LIMIT).1
+}
+
+#[test]
+fn a_range_of_seeds_is_read_and_an_empty_one_refused() {
+    assert_eq!(seeds("3..10"), Ok((3, 10)));
+    assert!(seeds("10..3").is_err() && seeds("x").is_err() && seeds("3").is_err());
+}
