@@ -1,7 +1,7 @@
 //! One record batch: its 61-byte header as numbers, its body as the slice of the frame it arrived in.
 //!
-//! Base offset and partition leader epoch lie before the CRC's range, so stamping a batch never touches its body
-//! (Kafka: `DefaultRecordBatch`).
+//! Base offset and partition leader epoch lie before the CRC's range, so stamping a batch never touches its
+//! body (Kafka: `DefaultRecordBatch`).
 
 use bytes::Bytes;
 
@@ -14,6 +14,8 @@ pub const HEADER_BYTES: usize = 61;
 pub const LENGTH_OVERHEAD: usize = 12;
 /// Bytes that are stamped on append: base offset, length, leader epoch.
 pub const PREFIX_BYTES: usize = 16;
+/// Where the CRC lies.
+const CRC_AT: usize = 17;
 /// Where the CRC's range begins.
 const CRC_FROM: usize = 21;
 /// The only format served: v2.
@@ -67,6 +69,32 @@ pub struct BatchHeader {
     pub count: i32,
 }
 
+impl Codec {
+    /// Its number in the attributes (Kafka: `CompressionType.id`).
+    pub fn id(self) -> i16 {
+        match self {
+            Codec::None => 0,
+            Codec::Gzip => 1,
+            Codec::Snappy => 2,
+            Codec::Lz4 => 3,
+            Codec::Zstd => 4,
+        }
+    }
+}
+
+/// As `compression.type` spells it.
+impl std::fmt::Display for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Codec::None => "none",
+            Codec::Gzip => "gzip",
+            Codec::Snappy => "snappy",
+            Codec::Lz4 => "lz4",
+            Codec::Zstd => "zstd",
+        })
+    }
+}
+
 impl BatchHeader {
     /// The codec that the attributes name, or `None` for one that does not exist.
     pub fn codec(&self) -> Option<Codec> {
@@ -98,6 +126,32 @@ impl BatchHeader {
     /// Whether the base timestamp is a delete horizon (KIP-534).
     pub fn has_delete_horizon(&self) -> bool {
         self.attributes & DELETE_HORIZON != 0
+    }
+
+    /// Whether it has attributes that the format does not know.
+    pub fn has_unknown_attributes(&self) -> bool {
+        self.attributes & !(CODEC_MASK | LOG_APPEND_TIME | TRANSACTIONAL | CONTROL | DELETE_HORIZON) != 0
+    }
+
+    /// Names the codec that the records are compressed with.
+    pub fn set_codec(&mut self, codec: Codec) {
+        self.attributes = (self.attributes & !CODEC_MASK) | codec.id();
+    }
+
+    /// Gives all its records the broker's time.
+    pub fn set_log_append_time(&mut self, now: Timestamp) {
+        self.attributes |= LOG_APPEND_TIME;
+        self.max_timestamp = now;
+    }
+
+    /// Marks it as part of a transaction.
+    pub fn set_transactional(&mut self) {
+        self.attributes |= TRANSACTIONAL;
+    }
+
+    /// Marks its records as control records.
+    pub fn set_control(&mut self) {
+        self.attributes |= CONTROL;
     }
 
     /// Whether an idempotent producer sent it.
@@ -177,7 +231,41 @@ impl Batch {
         Ok(Batch { header, bytes: bytes.split_to(size) })
     }
 
-    /// The header and the whole size in bytes of the batch that `bytes` begin with, of which only the header need be there.
+    /// Writes a batch from its header and its records, compressed as the header says. The CRC is computed.
+    ///
+    /// # Panics
+    /// When the batch would exceed the 2 GiB that its length field can tell: whoever builds batches has
+    /// smaller limits.
+    pub fn assemble(header: BatchHeader, body: &[u8]) -> Batch {
+        let length = i32::try_from(HEADER_BYTES - LENGTH_OVERHEAD + body.len());
+        let length = length.expect("a batch is smaller than 2 GiB");
+        let mut out = Vec::with_capacity(HEADER_BYTES + body.len());
+        out.extend_from_slice(&header.base_offset.0.to_be_bytes());
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(&header.leader_epoch.0.to_be_bytes());
+        out.push(MAGIC as u8);
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&header.attributes.to_be_bytes());
+        out.extend_from_slice(&header.last_offset_delta.to_be_bytes());
+        out.extend_from_slice(&header.base_timestamp.0.to_be_bytes());
+        out.extend_from_slice(&header.max_timestamp.0.to_be_bytes());
+        out.extend_from_slice(&header.producer_id.0.to_be_bytes());
+        out.extend_from_slice(&header.producer_epoch.to_be_bytes());
+        out.extend_from_slice(&header.base_sequence.to_be_bytes());
+        out.extend_from_slice(&header.count.to_be_bytes());
+        out.extend_from_slice(body);
+        let crc = crc32c(&out[CRC_FROM..]);
+        out[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
+        Batch { header: BatchHeader { crc, ..header }, bytes: Bytes::from(out) }
+    }
+
+    /// The same records under another header, in bytes of its own with a CRC of its own.
+    pub fn with_header(&self, header: BatchHeader) -> Batch {
+        Batch::assemble(header, &self.bytes[HEADER_BYTES..])
+    }
+
+    /// The header and the whole size in bytes of the batch that `bytes` begin with, of which only the header
+    /// need be there.
     pub fn peek(bytes: &[u8]) -> Result<(BatchHeader, usize), BatchError> {
         read_header(bytes)
     }

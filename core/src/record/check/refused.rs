@@ -9,8 +9,8 @@ pub struct Refused {
     pub kind: RefusedKind,
     /// What is wrong, for the person who runs the client.
     pub message: String,
-    /// The records at fault by index within the batch (KIP-467): the Java client fails only these. Empty when the batch as
-    /// a whole is at fault.
+    /// The records at fault by index within the batch (KIP-467): the Java client fails only these. Empty when
+    /// the batch as a whole is at fault.
     pub record_errors: Vec<(i32, Option<String>)>,
 }
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::record::batch::Codec;
 
-/// Default of `max.message.bytes`: 1 MiB of records and the overhead of the oldest format, as Kafka counts it.
+/// Default of `max.message.bytes`: 1 MiB of records and the overhead of the oldest format, as Kafka counts
+/// it.
 pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 1_048_588;
-/// Default of [`Rules::max_decompressed_bytes`]: larger than the default frame limit (100 MiB), so that no batch which
-/// would be accepted uncompressed is refused because it is compressed.
+/// Default of [`Rules::max_decompressed_bytes`]: larger than the default frame limit (100 MiB), so that no
+/// batch which would be accepted uncompressed is refused because it is compressed.
 pub const DEFAULT_MAX_DECOMPRESSED_BYTES: usize = 128 << 20;
 /// Default of `message.timestamp.after.max.ms`: one hour (KIP-1030).
 pub const DEFAULT_TIMESTAMP_AFTER_MAX_MS: i64 = 3_600_000;
@@ -55,8 +56,9 @@ pub struct TopicRules {
     pub timestamp_after_max_ms: i64,
     /// Whether `cleanup.policy` contains `compact`: every record needs a key.
     pub compacted: bool,
-    /// Whether the producers are trusted with the records themselves: only CRC and header are checked. Without effect where
-    /// the records must be looked at anyway: on compacted topics, and when they have to be compressed anew.
+    /// Whether the producers are trusted with the records themselves: only CRC and header are checked.
+    /// Without effect where the records must be looked at anyway: on compacted topics, and when they have to
+    /// be compressed anew.
     pub trust: bool,
 }
 
