@@ -1,5 +1,4 @@
 //! Puts record batches together: the machine's facts, a client's records, what is compressed anew.
-//! anew.
 
 use crate::ids::{LeaderEpoch, Offset, ProducerId};
 use crate::record::batch::{Batch, BatchHeader, Codec};

@@ -94,7 +94,8 @@ proptest! {
         bytes[at] = byte;
         let bytes = with_true_crc(bytes);
         passes_whole(&bytes, &TopicRules::default());
-        passes_whole(&bytes, &TopicRules { compression: CompressionType::Lz4 { level: 1 }, ..TopicRules::default() });
+        let compression = CompressionType::Lz4 { level: 1 };
+        passes_whole(&bytes, &TopicRules { compression, ..TopicRules::default() });
     }
 
     #[test]
@@ -116,7 +117,11 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_decompress_to_more_than_the_limit(codec in codec(), body in vec(any::<u8>(), 0..200), limit in 0..300usize) {
+    fn no_bytes_decompress_to_more_than_the_limit(
+        codec in codec(),
+        body in vec(any::<u8>(), 0..200),
+        limit in 0..300usize,
+    ) {
         if let Ok(out) = compress::decompress(codec, &body, limit) {
             prop_assert!(out.len() <= limit);
         }
