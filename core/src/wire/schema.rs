@@ -1,5 +1,39 @@
 //! The message tables as text, one line a field, for comparison with Kafka's message definitions.
 
+use crate::wire::api::{self, ApiKey};
+use crate::wire::consumer_protocol;
+use crate::wire::field::{At, Field};
+use crate::wire::messages::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use crate::wire::messages::header::{RequestHeader, ResponseHeader};
+
+/// Every field of every message in every version that is accepted or sent, one a line and in wire order:
+/// `MESSAGE VERSION PATH TYPE NULL TAG`, with the names joined by dots, `[]` behind arrays, `-` for what does not apply.
+pub fn schema_lines() -> Vec<String> {
+    let mut lines = Vec::new();
+    for &key in ApiKey::ALL {
+        for version in key.accepted() {
+            let (request, response) = api::rows(key, version);
+            lines.extend(request.finish(&format!("{key}Request"), version));
+            lines.extend(response.finish(&format!("{key}Response"), version));
+        }
+    }
+    for version in 1..=2 {
+        lines.extend(plain::<RequestHeader>("RequestHeader", version));
+        lines.extend(plain::<ResponseHeader>("ResponseHeader", version - 1));
+    }
+    for version in 0..=consumer_protocol::NEWEST {
+        lines.extend(plain::<ConsumerProtocolSubscription>("ConsumerProtocolSubscription", version));
+        lines.extend(plain::<ConsumerProtocolAssignment>("ConsumerProtocolAssignment", version));
+    }
+    lines
+}
+
+fn plain<T: Field>(name: &str, version: i16) -> Vec<String> {
+    let mut rows = Rows::default();
+    T::rows(&mut rows, At::new(version, false));
+    rows.finish(name, version)
+}
+
 /// Lines of one message at one version, under construction.
 #[derive(Default)]
 pub(crate) struct Rows {

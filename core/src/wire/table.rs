@@ -2,7 +2,8 @@
 //!
 //! A line is `name: type, versions, null versions, tag number, default value => ignorable;`, where all after the versions
 //! is left out when it does not apply. A field that a version lacks is dropped silently when it is ignorable or at its
-//! default, else it is an error, as in Kafka. A line with a tag comes behind those without, in the order of tags.
+//! default, else it is an error, as in Kafka. `=> dropped` is the same as ignorable for fields that Kafka's definitions do
+//! not call so, but that its broker only fills in versions that have them: a hint that an old client goes without. A line with a tag comes behind those without, in the order of tags.
 
 /// Derives from tables: the structures with Kafka's defaults, reading, writing, and the schema as text.
 macro_rules! messages {
@@ -151,6 +152,7 @@ macro_rules! messages {
     (@tag $tag:literal) => { Some($tag) };
     (@keep) => { true };
     (@keep ignorable) => { false };
+    (@keep dropped) => { false };
     (@kind $ty:ty) => { <$ty as $crate::wire::field::Field>::KIND };
     (@kind $ty:ty, $kind:ident) => { stringify!($kind) };
 }

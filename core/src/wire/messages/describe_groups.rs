@@ -21,7 +21,7 @@ messages! {
     /// Part of [`DescribeGroupsResponse`].
     struct DescribedGroup {
         error_code: ErrorCode, 0..;
-        error_message: Option<String>, 6.., null 6..;
+        error_message: Option<String>, 6.., null 6.. => dropped;
         group_id: String, 0..;
         group_state: String, 0..;
         protocol_type: String, 0..;

@@ -58,7 +58,7 @@ messages! {
         error_code: ErrorCode, 7.. => ignorable;
         session_id: i32, 7..;
         responses: Vec<FetchableTopicResponse>, 0..;
-        node_endpoints: Vec<NodeEndpoint>, 16.., tag 0;
+        node_endpoints: Vec<NodeEndpoint>, 16.., tag 0 => dropped;
     }
 
     /// Part of [`FetchResponse`].
@@ -79,7 +79,7 @@ messages! {
         preferred_read_replica: i32, 11.., default -1;
         records: Option<Records>, 0.., null 0.., default Some(Records::default());
         diverging_epoch: EpochEndOffset, 12.., tag 0;
-        current_leader: LeaderIdAndEpoch, 12.., tag 1;
+        current_leader: LeaderIdAndEpoch, 12.., tag 1 => dropped;
         snapshot_id: SnapshotId, 12.., tag 2;
     }
 

@@ -42,6 +42,6 @@ messages! {
         error_code: ErrorCode, 0..;
         timestamp: i64, 1.., default -1;
         offset: i64, 1.., default -1;
-        leader_epoch: i32, 4.., default -1;
+        leader_epoch: i32, 4.., default -1 => dropped;
     }
 }

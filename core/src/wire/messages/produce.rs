@@ -30,7 +30,7 @@ messages! {
     struct ProduceResponse {
         responses: Vec<TopicProduceResponse>, 0..;
         throttle_time_ms: i32, 1.. => ignorable;
-        node_endpoints: Vec<NodeEndpoint>, 10.., tag 0;
+        node_endpoints: Vec<NodeEndpoint>, 10.., tag 0 => dropped;
     }
 
     /// Part of [`ProduceResponse`].
@@ -48,7 +48,7 @@ messages! {
         log_start_offset: i64, 5.., default -1 => ignorable;
         record_errors: Vec<BatchIndexAndErrorMessage>, 8.. => ignorable;
         error_message: Option<String>, 8.., null 8.. => ignorable;
-        current_leader: LeaderIdAndEpoch, 10.., tag 0;
+        current_leader: LeaderIdAndEpoch, 10.., tag 0 => dropped;
     }
 
     /// Part of [`ProduceResponse`].
