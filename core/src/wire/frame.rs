@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::wire::api::{ApiKey, Request, Response};
-use crate::wire::fault::{Fault, WireError};
+use crate::wire::fault::WireError;
 use crate::wire::field::{At, Field};
 use crate::wire::messages::header as table;
 use crate::wire::older;
@@ -158,12 +158,11 @@ fn read_request(frame: &Bytes, key: ApiKey, version: i16) -> Result<(Option<Stri
     Ok((header.client_id, request))
 }
 
-/// Writes a request as a length-prefixed frame (the client's side). Nothing is written when it fails: a field is set
+/// Writes a request, in the form of its version, as a length-prefixed frame (the client's side). Nothing is written when it fails: a field is set
 /// that the version lacks, or is too long for the protocol.
 pub fn encode_request(out: &mut Out, header: &RequestHeader, request: &Request) -> Result<(), WireError> {
     assert_eq!(header.api_key, request.key(), "the header must name the request's key");
     let (key, version) = (header.api_key, header.version);
-    let lowered = older::lower_request(request, version);
     frame(out, |out| {
         let header_version = key.request_header_version(version);
         let fields = table::RequestHeader {
@@ -176,11 +175,12 @@ pub fn encode_request(out: &mut Out, header: &RequestHeader, request: &Request) 
         if header_version >= 2 {
             out.uvarint(0);
         }
-        lowered.as_ref().unwrap_or(request).write(version, out)
+        request.write(version, out)
     })
 }
 
-/// Writes a response as a length-prefixed frame, in the version of the request. Record bytes are not copied.
+/// Writes a response as a length-prefixed frame, in the version of the request: what `decode_request` brought into the newest
+/// form is brought back. Record bytes are not copied.
 ///
 /// Nothing is written when it fails: a field is set that the version lacks and must not lose, or is too long for the
 /// protocol.
@@ -217,7 +217,8 @@ pub fn response_correlation_id(frame: &Bytes) -> Option<i32> {
     frame.first_chunk().map(|bytes| i32::from_be_bytes(*bytes))
 }
 
-/// Reads the response to a request of that key and version from a frame without its length prefix (the client's side).
+/// Reads the response to a request of that key and version from a frame without its length prefix (the client's side). It
+/// keeps the form of its version: only who asked knows which one group or key an old form is about.
 ///
 /// A broker that does not know the ApiVersions version answers in version 0 (KIP-511): that is understood too.
 pub fn decode_response(key: ApiKey, version: i16, frame: &Bytes) -> Result<(i32, Response), WireError> {
@@ -232,8 +233,7 @@ fn read_response(key: ApiKey, version: i16, frame: &Bytes) -> Result<(i32, Respo
     let mut input = Reader::new(frame);
     let header_version = key.response_header_version(version);
     let header = table::ResponseHeader::read(&mut input, At::new(header_version, header_version >= 1))?;
-    let mut response = Response::read(key, version, &mut input)?;
-    input.end().map_err(|fault: Fault| WireError::from(fault).at(key.name(), "response"))?;
-    older::raise_response(&mut response, version);
+    let response = Response::read(key, version, &mut input)?;
+    input.end().map_err(|fault| WireError::from(fault).at(key.name(), "response"))?;
     Ok((header.correlation_id, response))
 }

@@ -1,11 +1,12 @@
-//! What older versions say in another form than newer ones: translated here, so that the machine knows the newer form only.
+//! What older requests say in another form than newer ones: translated here and the answer back, so that the machine knows
+//! the newer form only.
 
 use crate::ids::TopicId;
 use crate::wire::api::{Request, Response};
 use crate::wire::error::ErrorCode;
-use crate::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use crate::wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
-use crate::wire::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberIdentity};
+use crate::wire::messages::delete_topics::DeleteTopicState;
+use crate::wire::messages::find_coordinator::{Coordinator, FindCoordinatorResponse};
+use crate::wire::messages::leave_group::{LeaveGroupResponse, MemberIdentity};
 use crate::wire::older_offsets as offsets;
 
 /// Brings a request that was read in `version` into the newest form.
@@ -29,45 +30,6 @@ pub(crate) fn raise_request(request: &mut Request, version: i16) {
         Request::OffsetFetch(fetch) if version <= 7 => offsets::raise_request(fetch),
         _ => {}
     }
-}
-
-/// The form that `version` has, if it is another one. A request that has no older form stays, and fails to be written.
-pub(crate) fn lower_request(request: &Request, version: i16) -> Option<Request> {
-    match request {
-        Request::LeaveGroup(leave) if version <= 2 => lower_leave(leave).map(Request::LeaveGroup),
-        Request::FindCoordinator(find) if version <= 3 => match find.coordinator_keys.as_slice() {
-            [key] => Some(Request::FindCoordinator(FindCoordinatorRequest {
-                key: key.clone(),
-                coordinator_keys: Vec::new(),
-                ..find.clone()
-            })),
-            _ => None,
-        },
-        Request::DeleteTopics(delete) if version <= 5 => lower_delete(delete).map(Request::DeleteTopics),
-        Request::OffsetFetch(fetch) if version <= 7 => {
-            offsets::lower_request(fetch).map(Request::OffsetFetch)
-        }
-        _ => None,
-    }
-}
-
-fn lower_leave(leave: &LeaveGroupRequest) -> Option<LeaveGroupRequest> {
-    match leave.members.as_slice() {
-        [member] if member.group_instance_id.is_none() => Some(LeaveGroupRequest {
-            member_id: member.member_id.clone(),
-            members: Vec::new(),
-            ..leave.clone()
-        }),
-        _ => None,
-    }
-}
-
-fn lower_delete(delete: &DeleteTopicsRequest) -> Option<DeleteTopicsRequest> {
-    if delete.topics.is_empty() {
-        return None;
-    }
-    let names: Option<Vec<String>> = delete.topics.iter().map(|topic| topic.name.clone()).collect();
-    Some(DeleteTopicsRequest { topic_names: names?, topics: Vec::new(), timeout_ms: delete.timeout_ms })
 }
 
 /// The form that `version` has of an answer, if it is another one.
@@ -114,25 +76,76 @@ fn lower_found(one: &Coordinator, throttle_time_ms: i32) -> FindCoordinatorRespo
     }
 }
 
-/// Brings an answer that was read in `version` into the newest form. What the old form does not repeat (which key, which
-/// group) is empty: there was only one to ask for.
-pub(crate) fn raise_response(response: &mut Response, version: i16) {
-    match response {
-        Response::FindCoordinator(found) if version <= 3 => {
-            let FindCoordinatorResponse {
-                throttle_time_ms,
-                error_code,
-                error_message,
-                node_id,
-                host,
-                port,
-                ..
-            } = std::mem::take(found);
-            let one = Coordinator { key: String::new(), node_id, host, port, error_code, error_message };
-            *found =
-                FindCoordinatorResponse { throttle_time_ms, coordinators: vec![one], ..Default::default() };
-        }
-        Response::OffsetFetch(fetched) if version <= 7 => offsets::raise_response(fetched),
-        _ => {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::messages::delete_topics::DeleteTopicsRequest;
+    use crate::wire::messages::find_coordinator::FindCoordinatorRequest;
+    use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
+    use crate::wire::messages::leave_group::{LeaveGroupRequest, MemberResponse};
+
+    fn raised(request: impl Into<Request>, version: i16) -> Request {
+        let mut request = request.into();
+        raise_request(&mut request, version);
+        request
+    }
+
+    #[test]
+    fn join_group_0_rebalances_for_a_session_and_not_forever() {
+        let join = JoinGroupRequest { session_timeout_ms: 6000, ..Default::default() };
+        let Request::JoinGroup(old) = raised(join.clone(), 0) else { panic!("another request") };
+        assert_eq!(old.rebalance_timeout_ms, 6000);
+        let Request::JoinGroup(new) = raised(join, 1) else { panic!("another request") };
+        assert_eq!(new.rebalance_timeout_ms, -1);
+    }
+
+    #[test]
+    fn one_member_leaves_as_a_list_of_one_and_is_answered_at_the_top() {
+        let leave = LeaveGroupRequest { member_id: "m".to_owned(), ..Default::default() };
+        let Request::LeaveGroup(leave) = raised(leave, 2) else { panic!("another request") };
+        assert_eq!((leave.members.len(), leave.members[0].member_id.as_str()), (1, "m"));
+        let left = MemberResponse { error_code: ErrorCode::UNKNOWN_MEMBER_ID, ..Default::default() };
+        let answer = Response::from(LeaveGroupResponse { members: vec![left], ..Default::default() });
+        let Some(Response::LeaveGroup(old)) = lower_response(&answer, 2) else { panic!("no older form") };
+        assert_eq!((old.error_code, old.members.len()), (ErrorCode::UNKNOWN_MEMBER_ID, 0));
+        assert_eq!(lower_response(&answer, 3), None);
+    }
+
+    #[test]
+    fn one_coordinator_is_asked_for_as_a_list_and_answered_at_the_top() {
+        let find = FindCoordinatorRequest { key: "g".to_owned(), ..Default::default() };
+        let Request::FindCoordinator(find) = raised(find, 3) else { panic!("another request") };
+        assert_eq!((find.coordinator_keys, find.key.as_str()), (vec!["g".to_owned()], ""));
+        let one = Coordinator {
+            key: "g".to_owned(),
+            node_id: 4,
+            host: "h".to_owned(),
+            port: 9,
+            ..Default::default()
+        };
+        let answer =
+            Response::from(FindCoordinatorResponse { coordinators: vec![one], ..Default::default() });
+        let Some(Response::FindCoordinator(old)) = lower_response(&answer, 3) else {
+            panic!("no older form")
+        };
+        assert_eq!((old.node_id, old.host.as_str(), old.port, old.coordinators.len()), (4, "h", 9, 0));
+    }
+
+    #[test]
+    fn topics_are_deleted_by_name_in_older_versions() {
+        let delete =
+            DeleteTopicsRequest { topic_names: vec!["a".to_owned(), "b".to_owned()], ..Default::default() };
+        let Request::DeleteTopics(delete) = raised(delete, 5) else { panic!("another request") };
+        let names: Vec<_> = delete.topics.iter().map(|t| t.name.as_deref()).collect();
+        assert_eq!(names, [Some("a"), Some("b")]);
+        assert!(delete.topics.iter().all(|t| t.topic_id.is_zero()) && delete.topic_names.is_empty());
+    }
+
+    #[test]
+    fn no_protocol_name_is_empty_before_join_group_7() {
+        let answer = Response::from(JoinGroupResponse { protocol_name: None, ..Default::default() });
+        let Some(Response::JoinGroup(old)) = lower_response(&answer, 6) else { panic!("no older form") };
+        assert_eq!(old.protocol_name.as_deref(), Some(""));
+        assert_eq!(lower_response(&answer, 7), None);
     }
 }

@@ -17,20 +17,6 @@ pub(crate) fn raise_request(fetch: &mut OffsetFetchRequest) {
     *fetch = OffsetFetchRequest { groups: vec![group], require_stable, ..Default::default() };
 }
 
-pub(crate) fn lower_request(fetch: &OffsetFetchRequest) -> Option<OffsetFetchRequest> {
-    let [group] = fetch.groups.as_slice() else { return None };
-    let lowered = |topic: &OffsetFetchRequestTopics| OffsetFetchRequestTopic {
-        name: topic.name.clone(),
-        partition_indexes: topic.partition_indexes.clone(),
-    };
-    Some(OffsetFetchRequest {
-        group_id: group.group_id.clone(),
-        topics: group.topics.as_ref().map(|topics| topics.iter().map(lowered).collect()),
-        groups: Vec::new(),
-        require_stable: fetch.require_stable,
-    })
-}
-
 /// Version 1 has no error of the group: there it stands at every partition (KAFKA-19439).
 pub(crate) fn lower_response(fetched: &OffsetFetchResponse, version: i16) -> Option<OffsetFetchResponse> {
     let [group] = fetched.groups.as_slice() else { return None };
@@ -57,20 +43,33 @@ pub(crate) fn lower_response(fetched: &OffsetFetchResponse, version: i16) -> Opt
     })
 }
 
-pub(crate) fn raise_response(fetched: &mut OffsetFetchResponse) {
-    let OffsetFetchResponse { throttle_time_ms, topics, error_code, .. } = std::mem::take(fetched);
-    let raised_partition = |from: OffsetFetchResponsePartition| OffsetFetchResponsePartitions {
-        partition_index: from.partition_index,
-        committed_offset: from.committed_offset,
-        committed_leader_epoch: from.committed_leader_epoch,
-        metadata: from.metadata,
-        error_code: from.error_code,
-    };
-    let raised = |topic: OffsetFetchResponseTopic| OffsetFetchResponseTopics {
-        name: topic.name,
-        partitions: topic.partitions.into_iter().map(raised_partition).collect(),
-    };
-    let topics = topics.into_iter().map(raised).collect();
-    let group = OffsetFetchResponseGroup { group_id: String::new(), topics, error_code };
-    *fetched = OffsetFetchResponse { throttle_time_ms, groups: vec![group], ..Default::default() };
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::error::ErrorCode;
+
+    #[test]
+    fn one_group_is_asked_for_as_a_list_and_null_still_means_all_topics() {
+        let mut fetch = OffsetFetchRequest { group_id: "g".to_owned(), topics: None, ..Default::default() };
+        raise_request(&mut fetch);
+        assert_eq!(fetch.groups.len(), 1);
+        assert_eq!((fetch.groups[0].group_id.as_str(), &fetch.groups[0].topics), ("g", &None));
+        assert_eq!(fetch.topics, Some(Vec::new()), "the old form is at its default again");
+    }
+
+    #[test]
+    fn a_groups_error_stands_at_every_partition_in_version_1_and_beside_them_later() {
+        let partition =
+            OffsetFetchResponsePartitions { partition_index: 3, committed_offset: -1, ..Default::default() };
+        let topic = OffsetFetchResponseTopics { name: "t".to_owned(), partitions: vec![partition] };
+        let error_code = ErrorCode::NOT_COORDINATOR;
+        let group = OffsetFetchResponseGroup { group_id: "g".to_owned(), topics: vec![topic], error_code };
+        let fetched = OffsetFetchResponse { groups: vec![group], ..Default::default() };
+        for version in [1, 2, 7] {
+            let old = lower_response(&fetched, version).unwrap();
+            let at_partition = if version == 1 { error_code } else { ErrorCode::NONE };
+            assert_eq!((old.error_code, old.groups.len()), (error_code, 0));
+            assert_eq!(old.topics[0].partitions[0].error_code, at_partition, "version {version}");
+        }
+    }
 }
