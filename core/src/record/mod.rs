@@ -9,6 +9,8 @@ pub mod search;
 mod varint;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod properties;
 
 pub use batch::{Batch, BatchError, BatchHeader, Codec};
