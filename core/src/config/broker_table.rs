@@ -156,6 +156,8 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .at_start()
         .doc("The most bytes of unanswered requests of one connection; a larger one is taken alone."),
+    unset("quipu.peer.listen", String).at_start().doc("Where other brokers connect; needs a cluster."),
+    unset("quipu.voters", List).at_start().doc("The brokers that elect the controller, as id@host:port; this one alone."),
     // Synonyms without a section of their own.
     def("log.flush.scheduler.interval.ms", Long, FOREVER).at_least(0).ignored().doc("Default of flush.ms. Ignored."),
     unset("log.flush.interval.ms", Long)

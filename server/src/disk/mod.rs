@@ -1,0 +1,220 @@
+//! The log directory on a real file system: what the storage asks of a disk, by `std::fs` and a few calls it lacks.
+
+mod sync;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quipu_core::disk::{Disk, DiskError, DiskErrorKind, DiskResult};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::io::{Errno, pread, pwritev};
+
+use sync::SyncPool;
+
+/// Parts of one vectored write at most: the limit of Linux (`IOV_MAX`).
+const PARTS_A_WRITE: usize = 1024;
+
+/// A directory of a real file system. Clones share it and its sync threads.
+#[derive(Clone)]
+pub(crate) struct RealDisk {
+    root: Arc<PathBuf>,
+    pool: Arc<SyncPool>,
+}
+
+/// An open file, which knows its path for the sake of error messages.
+#[derive(Clone)]
+pub(crate) struct RealFile(Arc<Open>);
+
+struct Open {
+    file: File,
+    path: PathBuf,
+}
+
+impl RealDisk {
+    /// The directory, which exists.
+    pub(crate) fn new(root: PathBuf) -> RealDisk {
+        RealDisk { root: Arc::new(root), pool: Arc::new(SyncPool::default()) }
+    }
+
+    /// The full path of a file of ours. Paths come from the storage, never from a client as they are.
+    fn at(&self, path: &str) -> PathBuf {
+        let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        assert!(inside, "the storage asked for {path:?}, which is not inside its directory");
+        self.root.join(path)
+    }
+
+    fn open_with(&self, path: &str, options: &OpenOptions, doing: &str) -> DiskResult<RealFile> {
+        let path = self.at(path);
+        match options.open(&path) {
+            Ok(file) => Ok(RealFile(Arc::new(Open { file, path }))),
+            Err(e) => Err(failed(doing, &path, &e)),
+        }
+    }
+}
+
+impl RealFile {
+    fn failed(&self, doing: &str, e: impl Into<io::Error>) -> DiskError {
+        failed(doing, &self.0.path, &e.into())
+    }
+
+    /// Contents and length on disk: `fdatasync` writes what is needed to read the file back, so its length too.
+    fn sync(&self) -> DiskResult<()> {
+        self.0.file.sync_data().map_err(|e| self.failed("make durable", e))
+    }
+}
+
+impl Disk for RealDisk {
+    type File = RealFile;
+
+    fn open(&self, path: &str) -> DiskResult<RealFile> {
+        self.open_with(path, OpenOptions::new().read(true).write(true), "open")
+    }
+
+    fn create(&self, path: &str) -> DiskResult<RealFile> {
+        self.open_with(path, OpenOptions::new().read(true).write(true).create(true).truncate(true), "create")
+    }
+
+    fn write_at(&self, file: &RealFile, at: u64, parts: &[Bytes]) -> DiskResult<()> {
+        write_all(&file.0.file, at, parts).map_err(|e| file.failed(&format!("write at byte {at} of"), e))
+    }
+
+    fn read_at(&self, file: &RealFile, at: u64, len: usize) -> DiskResult<Bytes> {
+        read_up_to(&file.0.file, at, len)
+            .map(Bytes::from)
+            .map_err(|e| file.failed(&format!("read {len} bytes at byte {at} of"), e))
+    }
+
+    fn set_len(&self, file: &RealFile, len: u64) -> DiskResult<()> {
+        file.0.file.set_len(len).map_err(|e| file.failed(&format!("set the length to {len} of"), e))
+    }
+
+    fn len(&self, file: &RealFile) -> DiskResult<u64> {
+        file.0.file.metadata().map(|m| m.len()).map_err(|e| file.failed("look at", e))
+    }
+
+    fn reserve(&self, file: &RealFile, len: u64) {
+        // A hint: file systems without it, or without the room, are no worse off than before.
+        let _ = fallocate(&file.0.file, FallocateFlags::KEEP_SIZE, 0, len);
+    }
+
+    fn sync_files(&self, files: &[RealFile]) -> Vec<DiskResult<()>> {
+        match files {
+            [one] => vec![one.sync()],
+            _ => self.pool.sync_all(files),
+        }
+    }
+
+    fn sync_dir(&self, path: &str) -> DiskResult<()> {
+        sync_directory(&self.at(path))
+    }
+
+    fn create_dir(&self, path: &str) -> DiskResult<()> {
+        let path = self.at(path);
+        match fs::create_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            Err(e) => Err(failed("create the directory", &path, &e)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> DiskResult<()> {
+        let (from, to) = (self.at(from), self.at(to));
+        fs::rename(&from, &to).map_err(|e| failed(&format!("rename to {}", to.display()), &from, &e))
+    }
+
+    fn remove(&self, path: &str) -> DiskResult<()> {
+        let path = self.at(path);
+        fs::remove_file(&path).map_err(|e| failed("remove", &path, &e))
+    }
+
+    fn remove_dir(&self, path: &str) -> DiskResult<()> {
+        assert!(!path.is_empty(), "the log directory itself is never removed");
+        let path = self.at(path);
+        fs::remove_dir_all(&path).map_err(|e| failed("remove the directory", &path, &e))
+    }
+
+    fn list(&self, path: &str) -> DiskResult<Vec<(String, Option<u64>)>> {
+        let path = self.at(path);
+        names(&path).map_err(|e| failed("list", &path, &e))
+    }
+
+    fn space(&self) -> DiskResult<(u64, u64)> {
+        let found =
+            statvfs(&*self.root).map_err(|e| failed("ask for free space at", &self.root, &e.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok((bytes(found.f_bavail), bytes(found.f_blocks)))
+    }
+}
+
+/// Makes the entries of a directory durable.
+pub(crate) fn sync_directory(path: &Path) -> DiskResult<()> {
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    synced.map_err(|e| failed("make durable the directory", path, &e))
+}
+
+fn failed(doing: &str, path: &Path, e: &io::Error) -> DiskError {
+    let kind = match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DiskErrorKind::Full,
+        io::ErrorKind::NotFound => DiskErrorKind::NotFound,
+        _ => DiskErrorKind::Io,
+    };
+    DiskError { kind, message: format!("cannot {doing} {}: {e}", path.display()) }
+}
+
+fn write_all(file: &File, mut at: u64, parts: &[Bytes]) -> Result<(), Errno> {
+    let mut slices: Vec<IoSlice<'_>> =
+        parts.iter().filter(|p| !p.is_empty()).map(|p| IoSlice::new(p)).collect();
+    let mut rest: &mut [IoSlice<'_>] = &mut slices;
+    while !rest.is_empty() {
+        match pwritev(file, &rest[..rest.len().min(PARTS_A_WRITE)], at) {
+            // A write of nothing, of what is not empty, would go on for ever.
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => {
+                at += written as u64;
+                IoSlice::advance_slices(&mut rest, written);
+            }
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn read_up_to(file: &File, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let from = at + bytes.len() as u64;
+        match pread(file, spare_capacity(&mut bytes), from) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    // A vector may be given more room than it asked for; and at the end of a file most of it is unused.
+    bytes.truncate(len);
+    bytes.shrink_to_fit();
+    Ok(bytes)
+}
+
+/// The names that are ours are UTF-8; others are left alone. What vanishes meanwhile is not there.
+fn names(path: &Path) -> io::Result<Vec<(String, Option<u64>)>> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match fs::metadata(entry.path()) {
+            Ok(found) => out.push((name, (!found.is_dir()).then_some(found.len()))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    out.sort();
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

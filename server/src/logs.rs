@@ -1,0 +1,16 @@
+//! Logs on standard error: for a person on a terminal, as JSON for everything else.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging at a level, or with a filter by part (`info,quipu_net=debug`).
+pub(crate) fn start(level: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|e| format!("--log-level {level}: {e}; expected error, warn, info, debug or trace"))?;
+    let terminal = std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started =
+        if terminal { logs.with_ansi(true).try_init() } else { logs.json().flatten_event(true).try_init() };
+    started.map_err(|e| format!("cannot start logging: {e}"))
+}
