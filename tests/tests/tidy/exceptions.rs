@@ -12,16 +12,8 @@ pub(crate) const LONG_FUNCTIONS: &[Ratchet] = &[];
 /// Imports between rooms of one floor: from, to, reason.
 pub(crate) const IMPORTS_ON_ONE_FLOOR: &[(&str, &str, &str)] = &[
     ("producer", "record", "the producer state is judged from a batch header; record knows nothing of it"),
-<<<<<<< HEAD
     ("config", "record", "compression.type is one of record's codecs; record takes its rules as values"),
     ("wire", "storage", "the records of an answer may still lie on disk, as a range that storage names"),
-=======
-    (
-        "config",
-        "record",
-        "a topic's configs come to the rules for its batches; record knows nothing of configs",
-    ),
->>>>>>> 1402243 (The binary's parts: a real disk, the data directory's lock, settings from everywhere, what serve is to do)
 ];
 
 /// Files that hold unsafe code, with the reason. Everything in them is a call that std does not offer.
