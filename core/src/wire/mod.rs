@@ -8,6 +8,8 @@ pub mod error;
 pub mod fault;
 mod field;
 pub mod frame;
+#[cfg(test)]
+mod frame_tests;
 pub mod messages;
 mod older;
 mod older_offsets;

@@ -2,8 +2,8 @@
 
 use crate::wire::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-    OffsetFetchResponse, OffsetFetchResponseGroup, OffsetFetchResponsePartition,
-    OffsetFetchResponsePartitions, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchResponse, OffsetFetchResponsePartition, OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 
 pub(crate) fn raise_request(fetch: &mut OffsetFetchRequest) {
@@ -47,6 +47,7 @@ pub(crate) fn lower_response(fetched: &OffsetFetchResponse, version: i16) -> Opt
 mod tests {
     use super::*;
     use crate::wire::error::ErrorCode;
+    use crate::wire::messages::offset_fetch::OffsetFetchResponseGroup;
 
     #[test]
     fn one_group_is_asked_for_as_a_list_and_null_still_means_all_topics() {
