@@ -1,0 +1,154 @@
+//! Cutting a log back. Durable before anything else is written to it, so that no batch of the part that was cut can ever
+//! appear between batches written later.
+
+use std::sync::Arc;
+
+use super::error::ReadError;
+use super::names::{self, FileKind};
+use super::point::Witness;
+use super::state::{LogState, Shelf, View, read, stumbled, write};
+use super::store::{Lane, Store, Trouble};
+use super::walk::Walk;
+use super::{frame, index::Indexes};
+use crate::disk::Disk;
+use crate::ids::{LogId, Offset};
+use crate::time::Timestamp;
+
+/// Where a log is to be cut, and what is then its last segment.
+struct Cut {
+    /// The segment that stays the last.
+    segment: usize,
+    position: u64,
+    indexes: Indexes,
+    last: Option<Witness>,
+}
+
+impl<D: Disk> Store<D> {
+    pub(crate) fn truncate(&mut self, log: LogId, to: Offset) -> Result<(), Trouble> {
+        if self.lane(log).missing {
+            self.lane(log).full = false;
+            return self.make_files(log);
+        }
+        let offline = read(&self.lane(log).state).offline.clone();
+        if let Some(why) = offline {
+            return Err(self.take_offline(log, why));
+        }
+        self.flush(log).or_else(|t| match t {
+            Trouble::Log(_) => Ok(()),
+            dead => Err(dead),
+        })?;
+        self.lane(log).full = false;
+        let state = Arc::clone(&self.lane(log).state);
+        let before = read(&state).clone();
+        assert!(to >= before.start && to <= before.end, "{log:?} is cut to {to}, it has {}..{}", before.start, before.end);
+        if to == before.end {
+            return Ok(());
+        }
+        let cut = match find(&self.shelf, log, &before, to) {
+            Ok(cut) => cut,
+            Err(ReadError::Io(e)) => return Err(e.into()),
+            Err(damage) => return Err(self.take_offline(log, damage.to_string())),
+        };
+        self.lower(log, to, cut, before)
+    }
+
+    /// First the state, then (if it names more) the recovery point, then the files.
+    fn lower(&mut self, log: LogId, to: Offset, cut: Cut, before: LogState) -> Result<(), Trouble> {
+        // What is written and not synced may be what is cut: it goes to disk with the rest, as one state.
+        self.settle_everything(false)?;
+        let birth = self.next_birth();
+        let gone: Vec<View> = (cut.segment..before.segments.len()).map(|i| before.view(log, i)).collect();
+        let lane = self.lane(log);
+        let was = (lane.last, lane.producers.clone(), lane.producer_files.clone());
+        apply(lane, &cut, to, birth);
+        if to < lane.point_end && !self.save_point(false)? {
+            let lane = self.lane(log);
+            (lane.last, lane.producers, lane.producer_files) = was;
+            lane.full = true;
+            *write(&lane.state) = before;
+            let message = "the disk is too full to cut the log: there is no room for a new recovery point".to_string();
+            return Err(Trouble::Log(super::ops::LogFailure { log, full: true, message }));
+        }
+        self.cut_files(log, &cut, &gone, was.2)
+    }
+
+    fn cut_files(&mut self, log: LogId, cut: &Cut, gone: &[View], producers: Vec<Offset>) -> Result<(), Trouble> {
+        let state = Arc::clone(&self.lane(log).state);
+        let view = {
+            let state = read(&state);
+            state.view(log, state.segments.len() - 1)
+        };
+        let kept = self.lane(log).producer_files.clone();
+        for old in gone {
+            self.shelf.files.forget(&old.key);
+            self.shelf.indexes.forget(&old.key);
+        }
+        let disk = self.shelf.disk.clone();
+        for old in gone.iter().skip(1).rev() {
+            disk.remove(&old.path(FileKind::Log))?;
+        }
+        for old in gone {
+            frame::remove_if_there(&disk, &old.path(FileKind::Index))?;
+            frame::remove_if_there(&disk, &old.path(FileKind::TimeIndex))?;
+        }
+        for at in producers.into_iter().filter(|at| !kept.contains(at)) {
+            frame::remove_if_there(&disk, &names::file(&view.dir, at, FileKind::Producers))?;
+        }
+        let file = self.shelf.file(&view)?;
+        disk.set_len(&file, cut.position)?;
+        disk.sync_files(&[file]).into_iter().collect::<crate::disk::DiskResult<()>>()?;
+        Ok(disk.sync_dir(&view.dir)?)
+    }
+}
+
+/// Finds the place of an offset, which must be where a batch ends.
+fn find<D: Disk>(shelf: &Shelf<D>, log: LogId, state: &LogState, to: Offset) -> Result<Cut, ReadError> {
+    // The segment that ends at `to` rather than the one that begins there: the next append follows in it.
+    let segment = state.segment_of(Offset(to.0 - 1).max(state.segments[0].span.base));
+    let view = state.view(log, segment);
+    let mut indexes = match &state.segments[segment].loaded {
+        Some(loaded) => (**loaded).clone(),
+        None => (*shelf.indexes(&view)?).clone(),
+    };
+    let place = indexes.truncate(to);
+    let file = shelf.file(&view).map_err(ReadError::Io)?;
+    let (mut next, mut last) = (place.map_or(view.span.base, |p| p.last), None);
+    let mut walk = Walk::headers(&shelf.disk, file, place.map_or(0, |p| p.position), view.span.bytes);
+    let mut position = walk.position();
+    while next < to || last.is_none() && to > view.span.base {
+        let Some(step) = walk.next().map_err(|s| stumbled(&view, next, s))? else { break };
+        next = step.header.next_offset();
+        position = step.position + step.size;
+        indexes.renote(&step.header, (step.position, step.size), state.interval);
+        let crc = step.header.crc;
+        last = Some(Witness { base: step.header.base_offset, position: step.position, size: step.size, crc });
+    }
+    assert!(next == to, "{log:?} is cut to {to}, which is inside a batch that ends at {next}");
+    Ok(Cut { segment, position, indexes, last })
+}
+
+fn apply(lane: &mut Lane, cut: &Cut, to: Offset, birth: u64) {
+    let mut state = write(&lane.state);
+    state.segments.truncate(cut.segment + 1);
+    state.end = to;
+    let epochs = state.epochs.len();
+    state.epochs.retain(|e| e.start < to);
+    lane.epochs_changed |= epochs != state.epochs.len();
+    let start = state.start;
+    let active = state.active();
+    active.span.bytes = cut.position;
+    active.span.max_timestamp = cut.indexes.peak_below(to).map_or(Timestamp(-1), |(t, _)| t);
+    if cut.position == 0 {
+        active.span.first_timestamp = Timestamp(-1);
+    }
+    (active.birth, active.filed, active.filed_bytes) = (birth, None, 0);
+    active.loaded = Some(Box::new(cut.indexes.clone()));
+    lane.last = cut.last;
+    lane.producer_files.retain(|at| *at <= to);
+    if lane.producers.at.is_some_and(|at| at > to) {
+        lane.producers.at = lane.producer_files.last().copied();
+        lane.producers.replay_from = Some(lane.producers.at.unwrap_or(start)).filter(|from| *from < to);
+    } else {
+        lane.producers.replay_from = lane.producers.replay_from.filter(|from| *from < to);
+    }
+}
