@@ -93,7 +93,11 @@ impl<D: Disk> Store<D> {
         let pending = self.round.pending.entry(log).or_default();
         pending.bytes += batches.iter().map(Batch::size).sum::<usize>();
         pending.batches.extend(batches);
-        if pending.bytes >= MAX_BYTES || pending.batches.len() >= MAX_BATCHES { self.flush(log) } else { Ok(()) }
+        if pending.bytes >= MAX_BYTES || pending.batches.len() >= MAX_BATCHES {
+            self.flush(log)
+        } else {
+            Ok(())
+        }
     }
 
     fn roll(&mut self, log: LogId, base: Offset) -> Result<(), Trouble> {
@@ -101,7 +105,11 @@ impl<D: Disk> Store<D> {
         let state = Arc::clone(&self.lane(log).state);
         let dir = {
             let state = read(&state);
-            assert!(base == state.end, "a segment of {log:?} begins at {base}, the log ends at {}", state.end);
+            assert!(
+                base == state.end,
+                "a segment of {log:?} begins at {base}, the log ends at {}",
+                state.end
+            );
             let active = state.segments.last().expect("a log has a segment");
             if active.span.bytes == 0 {
                 return Ok(());
@@ -219,7 +227,11 @@ fn check_follows(log: LogId, end: Offset, batches: &[Batch]) {
     let mut next = end;
     for batch in batches {
         let header = batch.header();
-        assert!(header.base_offset == next, "{log:?} ends at {next}, an append begins at {}", header.base_offset);
+        assert!(
+            header.base_offset == next,
+            "{log:?} ends at {next}, an append begins at {}",
+            header.base_offset
+        );
         next = header.next_offset();
     }
 }

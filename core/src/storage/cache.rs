@@ -1,7 +1,7 @@
 //! Things of segments that are kept while there is room: open files, and indexes read from disk.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use crate::ids::{LogId, Offset};
 
@@ -16,7 +16,7 @@ pub(crate) struct SegmentKey {
 
 /// A cache that drops the least recently used when what it holds costs too much. Clones share it.
 pub(crate) struct Cache<V> {
-    shared: Arc<Mutex<Held<V>>>,
+    shared: Arc<RwLock<Held<V>>>,
 }
 
 struct Held<V> {
@@ -37,7 +37,7 @@ impl<V: Clone> Cache<V> {
     /// An empty cache for things that cost `room` together.
     pub(crate) fn new(room: usize) -> Cache<V> {
         let held = Held { room, cost: 0, tick: 0, by_key: BTreeMap::new(), by_age: BTreeMap::new() };
-        Cache { shared: Arc::new(Mutex::new(held)) }
+        Cache { shared: Arc::new(RwLock::new(held)) }
     }
 
     /// What is kept under this key, which thereby is the youngest.
@@ -63,17 +63,9 @@ impl<V: Clone> Cache<V> {
         self.lock().drop_key(key);
     }
 
-    /// Drops everything.
-    pub(crate) fn clear(&self) {
-        let mut held = self.lock();
-        held.by_key.clear();
-        held.by_age.clear();
-        held.cost = 0;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Held<V>> {
+    fn lock(&self) -> RwLockWriteGuard<'_, Held<V>> {
         // Nothing in here can leave it half changed: a panic elsewhere does not spoil it.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

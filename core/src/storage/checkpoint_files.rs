@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::names::TMP;
 use super::frame;
+use super::names::TMP;
 use super::ops::EpochStart;
 use crate::disk::{Disk, DiskErrorKind, DiskResult};
 

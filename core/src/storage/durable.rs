@@ -9,7 +9,7 @@ use super::names::{self, DELETED, FileKind};
 use super::ops::LogFailure;
 use super::point::{self, LogPoint, RecoveryPoint, SegmentPoint};
 use super::state::{View, read, write};
-use super::store::{Lane, Reclaim, Round, Store, Trouble};
+use super::store::{Lane, Reclaim, Store, Trouble};
 use super::{frame, index::IndexSum};
 use crate::disk::{Disk, DiskErrorKind, DiskResult};
 use crate::ids::{LeaderEpoch, LogId, Offset};
@@ -27,7 +27,7 @@ const PRODUCER_FILES: usize = 2;
 impl<D: Disk> Store<D> {
     /// Syncs what this round has written, all files at once, and the directories whose entries it changed.
     pub(crate) fn sync_round(&mut self) -> Result<(), Trouble> {
-        let round = std::mem::replace(&mut self.round, Round::new());
+        let round = std::mem::take(&mut self.round);
         self.round.pending = round.pending;
         self.round.failed = round.failed;
         self.round.snapless = round.snapless;
@@ -142,7 +142,8 @@ impl<D: Disk> Store<D> {
                     let encoded = indexes.encode();
                     (state.view(*log, i), encoded, behind)
                 };
-                let filed = if behind > 0 { Some(file_index(&self.shelf.disk, &view, encoded)?) } else { None };
+                let filed =
+                    if behind > 0 { Some(file_index(&self.shelf.disk, &view, encoded)?) } else { None };
                 let segment = &mut write(&lane.state).segments[i];
                 if let Some(filed) = filed {
                     (segment.filed, segment.filed_bytes) = (filed, view.span.bytes);
@@ -170,7 +171,12 @@ impl<D: Disk> Store<D> {
         Ok(EpochFile::finish(&self.shelf.disk, files)?)
     }
 
-    pub(crate) fn keep_producers(&mut self, log: LogId, at: Offset, table: &ProducerTable) -> Result<(), Trouble> {
+    pub(crate) fn keep_producers(
+        &mut self,
+        log: LogId,
+        at: Offset,
+        table: &ProducerTable,
+    ) -> Result<(), Trouble> {
         self.check_usable(log)?;
         self.flush(log)?;
         let lane = self.lane(log);
@@ -227,7 +233,8 @@ impl<D: Disk> Store<D> {
     pub(crate) fn trim(&mut self, log: LogId, start: Offset) -> Result<(), Trouble> {
         self.flush(log)?;
         if self.round.snapless.contains(&log) || read(&self.lane(log).state).offline.is_some() {
-            let message = "the log is not trimmed: its snapshot could not be kept, or it is offline".to_string();
+            let message =
+                "the log is not trimmed: its snapshot could not be kept, or it is offline".to_string();
             return Err(Trouble::Log(LogFailure { log, full: false, message }));
         }
         let lane = self.lane(log);

@@ -33,7 +33,10 @@ pub(crate) fn unseal(version: u32, file: &Bytes) -> Result<Bytes, String> {
     let word = |at: usize| u32::from_be_bytes([file[at], file[at + 1], file[at + 2], file[at + 3]]);
     let (claimed, length) = (word(16), (u64::from(word(8)) << 32) | u64::from(word(12)));
     if length != (file.len() - FRAME_BYTES) as u64 {
-        return Err(format!("it is {} bytes, its header says {length} after the first {FRAME_BYTES}", file.len()));
+        return Err(format!(
+            "it is {} bytes, its header says {length} after the first {FRAME_BYTES}",
+            file.len()
+        ));
     }
     let mut copy = file.to_vec();
     copy[16..20].fill(0);

@@ -131,7 +131,9 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_by_its_number() {
         let newer = format(&Identity { format: 2, ..sample() });
-        assert!(parse(newer.as_bytes()).unwrap_err().contains("version 2, this program knows only version 1"));
+        assert!(
+            parse(newer.as_bytes()).unwrap_err().contains("version 2, this program knows only version 1")
+        );
     }
 
     #[test]

@@ -91,8 +91,9 @@ impl Indexes {
 
     /// The last of the time entries that lies below `below`: no batch up to it has a larger timestamp than its.
     pub(crate) fn peak_below(&self, below: Offset) -> Option<(Timestamp, Offset)> {
-        let entries = self.times.iter().map(|(t, relative)| (Timestamp(*t), self.base + i64::from(*relative)));
-        entries.chain(self.peak).filter(|(_, at)| *at < below).last()
+        let entries =
+            self.times.iter().map(|(t, relative)| (Timestamp(*t), self.base + i64::from(*relative)));
+        entries.chain(self.peak).rfind(|(_, at)| *at < below)
     }
 
     /// Forgets what lies at `to` and beyond. The batches from the answered place on (or from the start of the segment)

@@ -12,6 +12,7 @@ pub mod error;
 mod frame;
 pub mod identity;
 mod index;
+mod look;
 mod names;
 pub mod ops;
 mod point;

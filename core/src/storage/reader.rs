@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use super::cache::SegmentKey;
 use super::error::ReadError;
-use super::index::Place;
+use super::index::{Indexes, Place};
 use super::ops::LogRange;
-use super::state::{LogState, Shelf, View, read, stumbled};
+use super::state::{LogState, Segment, Shelf, View, read, stumbled};
 use super::walk::{Step, Stumble, Walk};
 use crate::disk::Disk;
 use crate::ids::{LogId, Offset};
@@ -86,7 +86,8 @@ impl<D: Disk> Reader<D> {
         from: Offset,
         gathered: &mut Gathered,
     ) -> Result<Option<Offset>, ReadError> {
-        let (had_batches, had_runs, had_bytes) = (gathered.batches.len(), gathered.runs.len(), gathered.bytes);
+        let (had_batches, had_runs, had_bytes) =
+            (gathered.batches.len(), gathered.runs.len(), gathered.bytes);
         self.stable(range.log, |state| {
             gathered.batches.truncate(had_batches);
             gathered.runs.truncate(had_runs);
@@ -95,7 +96,8 @@ impl<D: Disk> Reader<D> {
             if from >= end {
                 return Ok((view.key, None));
             }
-            let mut walk = self.walk_to(state, &view, from, range.max_bytes - had_bytes.min(range.max_bytes))?;
+            let mut walk =
+                self.walk_to(state, &view, from, range.max_bytes - had_bytes.min(range.max_bytes))?;
             Ok((view.key, pick(&mut walk, range, from, gathered).map_err(|s| stumbled(&view, from, s))?))
         })
     }
@@ -148,14 +150,24 @@ impl<D: Disk> Reader<D> {
     }
 
     fn place(&self, state: &RwLock<LogState>, view: &View, from: Offset) -> Result<Option<Place>, ReadError> {
+        self.with_indexes(state, view, |indexes| indexes.place(from))
+    }
+
+    /// Asks the indexes of a segment, in memory or from disk.
+    pub(crate) fn with_indexes<T>(
+        &self,
+        state: &RwLock<LogState>,
+        view: &View,
+        ask: impl Fn(&Indexes) -> T,
+    ) -> Result<T, ReadError> {
         {
             let state = read(state);
-            let segment = state.segments.iter().find(|s| s.span.base == view.key.base && s.birth == view.key.birth);
-            if let Some(loaded) = segment.and_then(|s| s.loaded.as_ref()) {
-                return Ok(loaded.place(from));
+            let same = |s: &&Segment| s.span.base == view.key.base && s.birth == view.key.birth;
+            if let Some(loaded) = state.segments.iter().find(same).and_then(|s| s.loaded.as_ref()) {
+                return Ok(ask(loaded));
             }
         }
-        Ok(self.shelf.indexes(view)?.place(from))
+        Ok(ask(&*self.shelf.indexes(view)?))
     }
 
     fn walk_from(&self, view: &View, place: Option<Place>, chunk: usize) -> Result<Walk<'_, D>, ReadError> {

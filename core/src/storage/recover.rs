@@ -62,7 +62,8 @@ fn look_around<D: Disk>(disk: &D) -> Result<Root, StorageError> {
         }
         if let Some(log) = names::parse_log_dir(&name) {
             if let Some(other) = root.logs.insert(log, name.clone()) {
-                let why = format!("the directories {other} and {name} are for the same log: move one of them away");
+                let why =
+                    format!("the directories {other} and {name} are for the same log: move one of them away");
                 return Err(StorageError::Refused(why));
             }
         } else if let Some((log, n)) = names::parse_deleted_dir(&name) {
@@ -152,7 +153,11 @@ fn clear<D: Disk>(disk: &D, root: Root, leftovers: &[String]) -> DiskResult<()> 
         remove_dir_if_there(disk, &dir)?;
     }
     for path in leftovers {
-        if path.contains('/') { frame::remove_if_there(disk, path)? } else { remove_dir_if_there(disk, path)? }
+        if path.contains('/') {
+            frame::remove_if_there(disk, path)?
+        } else {
+            remove_dir_if_there(disk, path)?
+        }
     }
     Ok(())
 }

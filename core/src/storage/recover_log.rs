@@ -59,42 +59,45 @@ pub(crate) fn recover_log<D: Disk>(
         leftovers.push(dir);
         return Ok(None);
     }
-    let wrong = match &found.point {
-        Some(point) => check(&store.shelf.disk, &dir, point, &files, found.clean)?,
-        None => None,
-    };
-    if let Some(why) = wrong {
-        return Ok(Some(offline(store, found, why)));
+    match recover_files(store, &found, &dir, &files, (now, leftovers))? {
+        Ok(recovered) => Ok(Some(recovered)),
+        Err(why) => Ok(Some(offline(store, found, why))),
     }
-    let snapshot = match newest_snapshot(&store.shelf.disk, &dir, &files, found.point.as_ref(), leftovers)? {
+}
+
+/// Checks and reads what is there. Answers why it is damaged, where that is so.
+fn recover_files<D: Disk>(
+    store: &mut Store<D>,
+    found: &Found,
+    dir: &str,
+    files: &Files,
+    around: (Timestamp, &mut Vec<String>),
+) -> Result<Result<RecoveredLog, String>, StorageError> {
+    let (now, leftovers) = around;
+    if let Some(point) = &found.point
+        && let Some(why) = check(&store.shelf.disk, dir, point, files, found.clean)?
+    {
+        return Ok(Err(why));
+    }
+    let snapshot = match newest_snapshot(&store.shelf.disk, dir, files, found.point.as_ref(), leftovers)? {
         Ok(snapshot) => snapshot,
-        Err(why) => return Ok(Some(offline(store, found, why))),
+        Err(why) => return Ok(Err(why)),
     };
-    let interval = found.point.as_ref().map_or(store.options.index_interval_bytes, |p| p.interval);
-    let mut scanned = match scan(store, &found, &dir, &files)? {
+    let mut scanned = match scan(store, found, dir, files)? {
         Ok(scanned) => scanned,
-        Err(why) => return Ok(Some(offline(store, found, why))),
+        Err(why) => return Ok(Err(why)),
     };
     let start = found.point.as_ref().map_or(Offset(0), |p| p.start).max(scanned.segments[0].span.base);
     LogState::trim_epochs(&mut scanned.epochs, start);
-    let state = LogState {
-        dir: Arc::from(dir.as_str()),
-        start,
-        end: scanned.end,
-        interval,
-        segments: scanned.segments.clone(),
-        epochs: scanned.epochs.clone(),
-        offline: None,
-    };
-    store.shelf.put(found.log, state);
-    let (table, kept, producer_files) = match producers(store, &found, &files, now, leftovers)? {
+    store.shelf.put(found.log, shared(store, found, dir, (start, &scanned)));
+    let (table, kept, producer_files) = match producers(store, found, files, now, leftovers)? {
         Ok(producers) => producers,
-        Err(why) => return Ok(Some(offline(store, found, why))),
+        Err(why) => return Ok(Err(why)),
     };
-    let epochs_changed = found.point.as_ref().is_none_or(|p| p.epochs != scanned.epochs);
     admit(store, found.log, &scanned, (kept, producer_files), snapshot.as_ref().map(|s| (s.0, s.1)));
-    store.lane(found.log).epochs_changed = epochs_changed;
-    Ok(Some(RecoveredLog {
+    let recorded = found.point.as_ref().map(|p| &p.epochs);
+    store.lane(found.log).epochs_changed = recorded != Some(&scanned.epochs);
+    Ok(Ok(RecoveredLog {
         log: found.log,
         start,
         end: scanned.end,
@@ -104,6 +107,19 @@ pub(crate) fn recover_log<D: Disk>(
         snapshot,
         damage: None,
     }))
+}
+
+fn shared<D: Disk>(store: &Store<D>, found: &Found, dir: &str, log: (Offset, &Scanned)) -> LogState {
+    let (start, scanned) = log;
+    LogState {
+        dir: Arc::from(dir),
+        start,
+        end: scanned.end,
+        interval: found.point.as_ref().map_or(store.options.index_interval_bytes, |p| p.interval),
+        segments: scanned.segments.clone(),
+        epochs: scanned.epochs.clone(),
+        offline: None,
+    }
 }
 
 fn look_inside<D: Disk>(disk: &D, dir: &str, leftovers: &mut Vec<String>) -> Result<Files, StorageError> {
@@ -134,7 +150,8 @@ fn drop_trimmed(files: &mut Files, found: &Found, dir: &str, leftovers: &mut Vec
     };
     let vouched = found.point.is_some() || found.rescan || trimmed.is_some();
     let keep_all = vouched || files.segments.contains_key(&Offset(0));
-    let (gone, kept) = std::mem::take(&mut files.segments).into_iter().partition(|(b, _)| *b < first || !keep_all);
+    let (gone, kept) =
+        std::mem::take(&mut files.segments).into_iter().partition(|(b, _)| *b < first || !keep_all);
     let gone: BTreeMap<Offset, u64> = gone;
     leftovers.extend(gone.keys().map(|base| names::file(dir, *base, FileKind::Log)));
     files.segments = kept;
@@ -151,7 +168,8 @@ fn check<D: Disk>(
     let path = |base: Offset| names::file(dir, base, FileKind::Log);
     let standing = standing(point, files);
     for (i, span) in standing.iter().enumerate() {
-        let active = i + 1 == standing.len() && span.base == point.segments[point.segments.len() - 1].span.base;
+        let active =
+            i + 1 == standing.len() && span.base == point.segments[point.segments.len() - 1].span.base;
         let (recorded, base) = (span.bytes, span.base);
         match files.segments.get(&base) {
             None => return Ok(Some(format!("{} (offset {base} on) is missing", path(base)))),
@@ -188,8 +206,13 @@ pub(crate) fn standing(point: &LogPoint, files: &Files) -> Vec<super::ops::Segme
 fn unlike(header: &[u8], witness: &Witness) -> Option<String> {
     match Batch::peek(header) {
         Err(e) => Some(e.to_string()),
-        Ok((h, size)) if h.base_offset != witness.base || h.crc != witness.crc || size as u64 != witness.size => {
-            Some(format!("another batch than the recovery point names lies here (base offset {})", h.base_offset))
+        Ok((h, size))
+            if h.base_offset != witness.base || h.crc != witness.crc || size as u64 != witness.size =>
+        {
+            Some(format!(
+                "another batch than the recovery point names lies here (base offset {})",
+                h.base_offset
+            ))
         }
         Ok(_) => None,
     }
@@ -249,8 +272,10 @@ fn offline<D: Disk>(store: &mut Store<D>, found: Found, why: String) -> Recovere
     let dir = found.dir.or_else(|| found.point.as_ref().map(|p| p.dir.clone())).unwrap_or_default();
     let why = format!("{why}. The log {dir} is offline; its files are left as they are");
     let points = found.point.as_ref().map(|p| p.segments.clone()).unwrap_or_default();
-    let mut segments: Vec<Segment> =
-        points.iter().map(|s| Segment { span: s.span, loaded: None, ..Segment::empty(s.span.base, 0) }).collect();
+    let mut segments: Vec<Segment> = points
+        .iter()
+        .map(|s| Segment { span: s.span, loaded: None, ..Segment::empty(s.span.base, 0) })
+        .collect();
     if segments.is_empty() {
         segments.push(Segment::empty(Offset(0), 0));
     }

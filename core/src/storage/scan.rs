@@ -150,7 +150,8 @@ impl Scanned {
         interval: u32,
     ) -> Result<(), Stumble> {
         let epoch = self.epochs.last().map_or(LeaderEpoch(i32::MIN), |e| e.epoch);
-        let mut walk = Walk::headers(disk, file, self.bytes(), limit).whole(CHUNK).expecting(self.end).not_before(epoch);
+        let mut walk =
+            Walk::headers(disk, file, self.bytes(), limit).whole(CHUNK).expecting(self.end).not_before(epoch);
         while let Some(step) = walk.next()? {
             self.note(&step, interval);
         }

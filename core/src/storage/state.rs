@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::cache::{Cache, SegmentKey};
 use super::error::ReadError;
+use super::frame;
 use super::index::{IndexSum, Indexes, Place};
 use super::names::{self, FileKind};
 use super::ops::{EpochStart, SegmentSpan};
 use super::walk::{Stumble, Walk};
-use super::frame;
 use crate::disk::{Disk, DiskErrorKind, DiskResult};
 use crate::ids::{LogId, Offset};
 
@@ -84,11 +84,6 @@ impl LogState {
             interval: self.interval,
             filed: s.filed,
         }
-    }
-
-    /// Whether a segment is still what it was when it was looked at.
-    pub(crate) fn has(&self, key: &SegmentKey) -> bool {
-        self.segments.iter().any(|s| s.span.base == key.base && s.birth == key.birth)
     }
 
     /// Takes the start forward: epochs that ended before it are forgotten, the one it lies in begins there.

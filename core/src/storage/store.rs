@@ -212,7 +212,9 @@ impl<D: Disk> Store<D> {
 
     fn one(&mut self, op: StoreOp) -> Result<(), Trouble> {
         match op {
-            StoreOp::Create { log, name, index_interval_bytes } => self.create(log, &name, index_interval_bytes),
+            StoreOp::Create { log, name, index_interval_bytes } => {
+                self.create(log, &name, index_interval_bytes)
+            }
             StoreOp::Append { log, batches, roll } => self.append(log, batches, roll),
             StoreOp::Truncate { log, to } => self.truncate(log, to),
             StoreOp::Trim { log, start } => self.trim(log, start),
@@ -236,7 +238,9 @@ impl<D: Disk> Store<D> {
 
     /// The log of an operation. That there is one is the machine's business, so anything else is our own mistake.
     pub(crate) fn lane(&mut self, log: LogId) -> &mut Lane {
-        self.logs.get_mut(&log).unwrap_or_else(|| panic!("an operation for the log {log:?}, which does not exist"))
+        self.logs
+            .get_mut(&log)
+            .unwrap_or_else(|| panic!("an operation for the log {log:?}, which does not exist"))
     }
 
     /// Refuses what changes the contents of a log that is out of room or offline.
@@ -245,7 +249,9 @@ impl<D: Disk> Store<D> {
         let offline = read(&lane.state).offline.clone();
         let (full, message) = match offline {
             Some(why) => (false, why),
-            None if lane.full => (true, format!("the disk was full; {log:?} takes no appends until it is truncated")),
+            None if lane.full => {
+                (true, format!("the disk was full; {log:?} takes no appends until it is truncated"))
+            }
             None => return Ok(()),
         };
         Err(Trouble::Log(LogFailure { log, full, message }))

@@ -40,7 +40,12 @@ impl<D: Disk> Store<D> {
         self.lane(log).full = false;
         let state = Arc::clone(&self.lane(log).state);
         let before = read(&state).clone();
-        assert!(to >= before.start && to <= before.end, "{log:?} is cut to {to}, it has {}..{}", before.start, before.end);
+        assert!(
+            to >= before.start && to <= before.end,
+            "{log:?} is cut to {to}, it has {}..{}",
+            before.start,
+            before.end
+        );
         if to == before.end {
             return Ok(());
         }
@@ -66,13 +71,20 @@ impl<D: Disk> Store<D> {
             (lane.last, lane.producers, lane.producer_files) = was;
             lane.full = true;
             *write(&lane.state) = before;
-            let message = "the disk is too full to cut the log: there is no room for a new recovery point".to_string();
+            let message =
+                "the disk is too full to cut the log: there is no room for a new recovery point".to_string();
             return Err(Trouble::Log(super::ops::LogFailure { log, full: true, message }));
         }
         self.cut_files(log, &cut, &gone, was.2)
     }
 
-    fn cut_files(&mut self, log: LogId, cut: &Cut, gone: &[View], producers: Vec<Offset>) -> Result<(), Trouble> {
+    fn cut_files(
+        &mut self,
+        log: LogId,
+        cut: &Cut,
+        gone: &[View],
+        producers: Vec<Offset>,
+    ) -> Result<(), Trouble> {
         let state = Arc::clone(&self.lane(log).state);
         let view = {
             let state = read(&state);

@@ -125,7 +125,10 @@ impl<'a, D: Disk> Walk<'a, D> {
             return Err(format!("a batch with base offset {base} and last offset delta {delta} cannot be"));
         }
         if let Some(expected) = self.expected.filter(|e| *e != header.base_offset) {
-            return Err(format!("offset {expected} must come here, the batch has base offset {}", header.base_offset));
+            return Err(format!(
+                "offset {expected} must come here, the batch has base offset {}",
+                header.base_offset
+            ));
         }
         if header.leader_epoch < self.epoch {
             return Err(format!("leader epoch {} comes after {}", header.leader_epoch, self.epoch));
