@@ -74,12 +74,12 @@ fn recover_files<D: Disk>(
     around: (Timestamp, &mut Vec<String>),
 ) -> Result<Result<RecoveredLog, String>, StorageError> {
     let (now, leftovers) = around;
-    if let Some(point) = &found.point
-        && let Some(why) = check(&store.shelf.disk, dir, point, files, found.clean)?
-    {
+    let point = found.point.as_ref();
+    let wrong = point.map(|p| check(&store.shelf.disk, dir, p, files, found.clean));
+    if let Some(why) = wrong.transpose()?.flatten() {
         return Ok(Err(why));
     }
-    let snapshot = match newest_snapshot(&store.shelf.disk, dir, files, found.point.as_ref(), leftovers)? {
+    let snapshot = match newest_snapshot(&store.shelf.disk, dir, files, point, leftovers)? {
         Ok(snapshot) => snapshot,
         Err(why) => return Ok(Err(why)),
     };
@@ -87,7 +87,7 @@ fn recover_files<D: Disk>(
         Ok(scanned) => scanned,
         Err(why) => return Ok(Err(why)),
     };
-    let start = found.point.as_ref().map_or(Offset(0), |p| p.start).max(scanned.segments[0].span.base);
+    let start = point.map_or(Offset(0), |p| p.start).max(scanned.segments[0].span.base);
     LogState::trim_epochs(&mut scanned.epochs, start);
     store.shelf.put(found.log, shared(store, found, dir, (start, &scanned)));
     let (table, kept, producer_files) = match producers(store, found, files, now, leftovers)? {
@@ -95,8 +95,7 @@ fn recover_files<D: Disk>(
         Err(why) => return Ok(Err(why)),
     };
     admit(store, found.log, &scanned, (kept, producer_files), snapshot.as_ref().map(|s| (s.0, s.1)));
-    let recorded = found.point.as_ref().map(|p| &p.epochs);
-    store.lane(found.log).epochs_changed = recorded != Some(&scanned.epochs);
+    store.lane(found.log).epochs_changed = point.is_none_or(|p| p.epochs != scanned.epochs);
     Ok(Ok(RecoveredLog {
         log: found.log,
         start,
