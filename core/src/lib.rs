@@ -9,6 +9,7 @@ pub mod caller;
 pub mod config;
 pub mod coordinator;
 pub mod disk;
+pub mod group;
 pub mod ids;
 pub mod producer;
 pub mod record;
