@@ -5,16 +5,15 @@ use bytes::Bytes;
 use super::facts::Id;
 use super::state::Group;
 use crate::wire::ErrorCode;
-use crate::wire::dialect::Dialect;
 use crate::wire::messages::join_group::{JoinGroupResponse, JoinGroupResponseMember};
 use crate::wire::messages::sync_group::SyncGroupResponse;
 
 /// A join that did not succeed. `member_id` is the id that the member is to use from now on.
-pub(crate) fn join_refused(dialect: Dialect, member_id: &str, error: ErrorCode) -> JoinGroupResponse {
+pub(crate) fn join_refused(member_id: &str, error: ErrorCode) -> JoinGroupResponse {
     JoinGroupResponse {
         error_code: error,
         member_id: member_id.to_owned(),
-        protocol_name: (!dialect.join_null_protocol).then(String::new),
+        protocol_name: None,
         ..Default::default()
     }
 }

@@ -1,4 +1,4 @@
-//! OffsetFetch: what groups have committed, in the two shapes that the request has had.
+//! OffsetFetch: what groups have committed.
 
 use super::facts::Committed;
 use super::state::Group;
@@ -11,15 +11,10 @@ const NO_OFFSET: i64 = -1;
 /// Which partitions a request asks for, by topic; `None` asks for all that have an offset.
 pub(crate) type Asked = Option<Vec<(String, Vec<i32>)>>;
 
-/// What one group is asked for, from version 8 on.
-pub(crate) fn asked_of_group(request: &mut of::OffsetFetchRequestGroup) -> Asked {
+/// What one group is asked for.
+pub(crate) fn asked(request: &mut of::OffsetFetchRequestGroup) -> Asked {
     let topics = request.topics.take()?;
     Some(topics.into_iter().map(|t| (t.name, t.partition_indexes)).collect())
-}
-
-/// What the only group is asked for, up to version 7.
-pub(crate) fn asked(topics: Option<Vec<of::OffsetFetchRequestTopic>>) -> Asked {
-    Some(topics?.into_iter().map(|t| (t.name, t.partition_indexes)).collect())
 }
 
 /// The committed offsets of a group; of one that is not there none, which is no error (`OffsetMetadataManager.fetchOffsets`).
@@ -53,31 +48,8 @@ fn partition(partition_index: i32, committed: Option<&Committed>) -> of::OffsetF
     }
 }
 
-/// The answer for one group up to version 7.
-pub(crate) fn single(topics: Vec<of::OffsetFetchResponseTopics>) -> of::OffsetFetchResponse {
-    let partition = |p: of::OffsetFetchResponsePartitions| of::OffsetFetchResponsePartition {
-        partition_index: p.partition_index,
-        committed_offset: p.committed_offset,
-        committed_leader_epoch: p.committed_leader_epoch,
-        metadata: p.metadata,
-        error_code: p.error_code,
-    };
-    let topics = topics.into_iter().map(|t| of::OffsetFetchResponseTopic {
-        name: t.name,
-        partitions: t.partitions.into_iter().map(partition).collect(),
-    });
-    of::OffsetFetchResponse { topics: topics.collect(), ..Default::default() }
-}
-
-/// The refusal for one group up to version 7: beside no topics, but in version 1, which has no place for it but in
-/// every partition (KAFKA-19439).
-pub(crate) fn single_refused(asked: Asked, beside: bool, error: ErrorCode) -> of::OffsetFetchResponse {
-    if beside {
-        return of::OffsetFetchResponse { error_code: error, ..Default::default() };
-    }
-    let mut answer = single(offsets(None, asked));
-    for partition in answer.topics.iter_mut().flat_map(|t| &mut t.partitions) {
-        partition.error_code = error;
-    }
-    answer
+/// The refusal of a whole group. Version 1 has no place for it but beside each partition, so those are listed
+/// (KAFKA-19439).
+pub(crate) fn refused(asked: Asked, beside: bool) -> Vec<of::OffsetFetchResponseTopics> {
+    if beside { Vec::new() } else { offsets(None, asked) }
 }

@@ -12,7 +12,7 @@ use super::facts::Id;
 use super::ids::MemberIds;
 use super::shard::{Shard, Standing, look_for_expired, on_alarm};
 use super::state::Group;
-use super::turn::{Parked, Parks, Turn};
+use super::turn::{Parks, Turn};
 use crate::coordinator::{Answer, Decision, Fact, Replicated};
 use crate::ids::ConnId;
 use crate::time::{Instant, Now, Timestamp};
@@ -103,12 +103,11 @@ impl Groups {
         for (to, place) in waiting {
             let member = groups.get_mut(&place.group).and_then(|g| g.roster.members.get_mut(&place.member));
             let Some(member) = member else { panic!("{to:?} waits for a member that is not there") };
-            let is_own = |parked: &mut Parked| parked.to == Some(to);
-            let response = match member.joining.take_if(is_own) {
-                Some(parked) => {
-                    join_refused(parked.dialect, &place.member, ErrorCode::NOT_COORDINATOR).into()
-                }
-                None => sync_refused(ErrorCode::NOT_COORDINATOR).into(),
+            let joins = member.joining.take_if(|parked| parked.to == Some(to)).is_some();
+            let response = if joins {
+                join_refused(&place.member, ErrorCode::NOT_COORDINATOR).into()
+            } else {
+                sync_refused(ErrorCode::NOT_COORDINATOR).into()
             };
             answers.push(Answer { to, response, after: Vec::new() });
         }

@@ -36,7 +36,7 @@ impl Join {
     pub(crate) fn new(to: Caller, from: &Client, dialect: Dialect, request: JoinGroupRequest) -> Join {
         let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
         let session = request.session_timeout_ms;
-        // v0 has no rebalance timeout (KAFKA-8653: taking the -1 literally rebalances without end).
+        // A negative one cannot be meant: taken literally, the group would rebalance without end (KAFKA-8653).
         let rebalance = request.rebalance_timeout_ms;
         Join {
             to,
@@ -54,7 +54,7 @@ impl Join {
     }
 
     fn refuse(self, turn: &mut Turn<'_>, member_id: &str, error: ErrorCode) {
-        turn.answer(self.to, join_refused(self.dialect, member_id, error));
+        turn.answer(self.to, join_refused(member_id, error));
     }
 
     /// The member that this request makes.
@@ -179,7 +179,7 @@ impl Group {
             initial.extend = true;
         }
         let mut member = join.member();
-        member.joining = Some(turn.park(join.to, join.dialect, &self.id, &id));
+        member.joining = Some(turn.park(join.to, &self.id, &id));
         self.roster.add(id.clone(), member, &join.protocol_type);
         // It does not know its id until it is answered and cannot heartbeat: what ends is its patience, not its session.
         let alarm = Alarm::Session { group: self.id.clone(), member: id.clone() };
@@ -203,14 +203,14 @@ impl Group {
         member.session_timeout_ms = join.session_timeout_ms;
         if let Some(earlier) = member.joining.take() {
             // The same member asks again: its earlier request has been given up, but must not stay unanswered.
-            let answer = join_refused(earlier.dialect, id, ErrorCode::REBALANCE_IN_PROGRESS);
+            let answer = join_refused(id, ErrorCode::REBALANCE_IN_PROGRESS);
             turn.release(earlier, answer);
         }
     }
 
     /// Lets a join wait for the next generation.
     pub(crate) fn wait_for_join(&mut self, turn: &mut Turn<'_>, join: &Join, id: &Id) {
-        let parked = turn.park(join.to, join.dialect, &self.id, id);
+        let parked = turn.park(join.to, &self.id, id);
         self.roster.members.get_mut(id).expect("checked by the caller").joining = Some(parked);
     }
 }

@@ -6,7 +6,7 @@ use super::state::{Group, State};
 use super::turn::Turn;
 use crate::wire::ErrorCode;
 use crate::wire::messages::heartbeat::HeartbeatRequest;
-use crate::wire::messages::leave_group::{LeaveGroupResponse, MemberIdentity, MemberResponse};
+use crate::wire::messages::leave_group::{MemberIdentity, MemberResponse};
 
 impl Group {
     /// Takes a heartbeat (`classicGroupHeartbeatToClassicGroup`). A member learns by it that it must join again; while
@@ -70,13 +70,4 @@ impl Group {
         }
         Ok(id)
     }
-}
-
-/// The answer to a LeaveGroup. Before v3 it has no list: the one member's error is the whole's.
-pub(crate) fn left(batched: bool, members: Vec<MemberResponse>) -> LeaveGroupResponse {
-    if batched {
-        return LeaveGroupResponse { members, ..Default::default() };
-    }
-    let error_code = members.first().map_or(ErrorCode::NONE, |m| m.error_code);
-    LeaveGroupResponse { error_code, ..Default::default() }
 }

@@ -181,7 +181,7 @@ impl Group {
         let Some(member) = self.roster.remove(id) else { return };
         self.note(turn.now, format!("member {id} left: {reason}"));
         if let Some(parked) = member.joining {
-            let answer = join_refused(parked.dialect, "", ErrorCode::UNKNOWN_MEMBER_ID);
+            let answer = join_refused("", ErrorCode::UNKNOWN_MEMBER_ID);
             turn.release(parked, answer);
         }
         if let Some(parked) = member.syncing {

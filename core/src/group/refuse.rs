@@ -1,15 +1,13 @@
 //! Refusals of whole requests: the shape that an error of the coordinator has in each answer.
 
 use super::answers::{join_refused, sync_refused};
-use super::fetch::{asked, single_refused};
-use crate::wire::dialect::Dialect;
 use crate::wire::messages as m;
 use crate::wire::{ErrorCode, Request, Response};
 
 /// The answer to a request that only the coordinator of one group can take, but this broker cannot.
-pub(crate) fn refusal(request: Request, dialect: Dialect, error: ErrorCode) -> Response {
+pub(crate) fn refusal(request: &Request, error: ErrorCode) -> Response {
     match request {
-        Request::JoinGroup(r) => join_refused(dialect, &r.member_id, error).into(),
+        Request::JoinGroup(r) => join_refused(&r.member_id, error).into(),
         Request::SyncGroup(_) => sync_refused(error).into(),
         Request::Heartbeat(_) => {
             m::heartbeat::HeartbeatResponse { error_code: error, ..Default::default() }.into()
@@ -20,9 +18,6 @@ pub(crate) fn refusal(request: Request, dialect: Dialect, error: ErrorCode) -> R
         Request::OffsetDelete(_) => {
             m::offset_delete::OffsetDeleteResponse { error_code: error, ..Default::default() }.into()
         }
-        Request::OffsetFetch(r) => {
-            single_refused(asked(r.topics), dialect.fetch_offsets_tells_group_error, error).into()
-        }
         other => panic!("{} does not speak of one group alone", other.key().name()),
     }
 }
@@ -32,12 +27,7 @@ pub(crate) fn refusal(request: Request, dialect: Dialect, error: ErrorCode) -> R
 pub fn not_coordinator(answer: Response) -> Response {
     let error = ErrorCode::NOT_COORDINATOR;
     match answer {
-        Response::JoinGroup(r) => {
-            // An id that the client had before it keeps; one that only this answer tells was never known to anybody.
-            let protocol_name = r.protocol_name.map(|_| String::new());
-            let refused = m::join_group::JoinGroupResponse { error_code: error, ..Default::default() };
-            m::join_group::JoinGroupResponse { member_id: r.member_id, protocol_name, ..refused }.into()
-        }
+        Response::JoinGroup(r) => join_refused(&r.member_id, error).into(),
         Response::SyncGroup(_) => sync_refused(error).into(),
         Response::Heartbeat(r) => m::heartbeat::HeartbeatResponse { error_code: error, ..r }.into(),
         Response::LeaveGroup(_) => {
@@ -64,17 +54,13 @@ fn not_coordinator_of_parts(mut answer: Response, error: ErrorCode) -> Response 
             let group_id = std::mem::take(&mut group.group_id);
             *group = m::describe_groups::DescribedGroup { error_code: error, group_id, ..Default::default() };
         }),
-        Response::OffsetFetch(r) => {
-            // Version 1 has no other place for the error than the partitions; the others keep them for nobody.
-            r.error_code = error;
-            r.topics.iter_mut().flat_map(|t| &mut t.partitions).for_each(|p| {
-                (p.committed_offset, p.committed_leader_epoch, p.error_code) = (-1, -1, error);
+        Response::OffsetFetch(r) => r.groups.iter_mut().for_each(|group| {
+            group.error_code = error;
+            // The partitions stay listed: version 1 has no other place for the error (KAFKA-19439).
+            group.topics.iter_mut().flat_map(|t| &mut t.partitions).for_each(|p| {
+                (p.committed_offset, p.committed_leader_epoch) = (-1, -1);
             });
-            r.groups.iter_mut().for_each(|g| {
-                g.error_code = error;
-                g.topics.clear();
-            });
-        }
+        }),
         other => panic!("{} is no answer of the group coordinator", other.key().name()),
     }
     answer

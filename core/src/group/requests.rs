@@ -7,7 +7,6 @@ use super::facts::Id;
 use super::fetch;
 use super::groups::Groups;
 use super::join::Join;
-use super::leave::left;
 use super::refuse::refusal;
 use super::shard::Standing;
 use super::state::Group;
@@ -48,13 +47,12 @@ impl Groups {
             Request::ListGroups(r) => self.list(asker, &r, &mut out),
             Request::DeleteGroups(r) => self.delete(asker, r, &mut out),
             Request::OffsetCommit(r) => self.commit(asker, r, &mut out),
-            Request::OffsetFetch(r) if !r.groups.is_empty() => self.fetch_many(asker, r, &mut out),
-            Request::OffsetFetch(r) => self.fetch_one(asker, r, &mut out),
+            Request::OffsetFetch(r) => self.fetch(asker, r, &mut out),
             of_one_group => match self.admit(&of_one_group) {
                 Ok(shard) => self.take(shard, asker, of_one_group, &mut out),
                 Err(error) => {
                     let response = heartbeat_while_loading(&of_one_group, error)
-                        .unwrap_or_else(|| refusal(of_one_group, dialect, error));
+                        .unwrap_or_else(|| refusal(&of_one_group, error));
                     out.replies.push(Answer { to, response, after: Vec::new() });
                 }
             },
@@ -113,7 +111,7 @@ impl Groups {
                 let (groups, mut turn) = self.turn(shard, asker.now, out);
                 let answer = match groups.get(r.group_id.as_str()) {
                     Some(group) => group.delete_offsets(&mut turn, r, asker.topics).into(),
-                    None => refusal(Request::OffsetDelete(r), asker.dialect, ErrorCode::GROUP_ID_NOT_FOUND),
+                    None => refusal(&Request::OffsetDelete(r), ErrorCode::GROUP_ID_NOT_FOUND),
                 };
                 turn.answer(asker.to, answer);
             }
@@ -132,7 +130,7 @@ impl Groups {
         let (groups, mut turn) = self.turn(shard, asker.now, out);
         let full = groups.len() >= turn.config.max_groups_per_shard;
         if let Err(error) = may_create(groups.contains_key(&id), full, &request.member_id) {
-            return turn.answer(asker.to, join_refused(asker.dialect, &request.member_id, error));
+            return turn.answer(asker.to, join_refused(&request.member_id, error));
         }
         let group = groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
         group.join(&mut turn, Join::new(asker.to, asker.from, asker.dialect, request));
@@ -148,18 +146,12 @@ impl Groups {
         request: m::leave_group::LeaveGroupRequest,
         out: &mut Decision,
     ) {
-        let batched = asker.dialect.leave_is_batched;
-        let leaving = if batched {
-            request.members
-        } else {
-            vec![m::leave_group::MemberIdentity { member_id: request.member_id, ..Default::default() }]
-        };
         let (groups, mut turn) = self.turn(shard, asker.now, out);
         let members = match groups.get_mut(request.group_id.as_str()) {
-            Some(group) => group.leave(&mut turn, leaving),
-            None => leaving.into_iter().map(unknown_leaver).collect(),
+            Some(group) => group.leave(&mut turn, request.members),
+            None => request.members.into_iter().map(unknown_leaver).collect(),
         };
-        turn.answer(asker.to, left(batched, members));
+        turn.answer(asker.to, m::leave_group::LeaveGroupResponse { members, ..Default::default() });
         if out.facts.is_empty() {
             self.shard_mut(shard).tidy(&request.group_id);
         }
@@ -202,24 +194,15 @@ impl Groups {
         Ok(self.shard(shard).groups.get(group_id))
     }
 
-    fn fetch_one(&self, asker: Asker<'_>, request: m::offset_fetch::OffsetFetchRequest, out: &mut Decision) {
+    fn fetch(&self, asker: Asker<'_>, request: m::offset_fetch::OffsetFetchRequest, out: &mut Decision) {
         let mut after = Vec::new();
-        let answer = match self.look_up(&request.group_id, &mut after) {
-            Ok(group) => fetch::single(fetch::offsets(group, fetch::asked(request.topics))).into(),
-            Err(error) => refusal(Request::OffsetFetch(request), asker.dialect, error),
-        };
-        out.replies.push(Answer { to: asker.to, response: answer, after });
-    }
-
-    fn fetch_many(&self, asker: Asker<'_>, request: m::offset_fetch::OffsetFetchRequest, out: &mut Decision) {
-        let mut after = Vec::new();
-        let groups = request.groups.into_iter().map(|mut asked| {
-            let found = self.look_up(&asked.group_id, &mut after);
-            let (topics, error_code) = match found {
-                Ok(group) => (fetch::offsets(group, fetch::asked_of_group(&mut asked)), ErrorCode::NONE),
-                Err(error) => (Vec::new(), error),
+        let groups = request.groups.into_iter().map(|mut of_group| {
+            let asked = fetch::asked(&mut of_group);
+            let (topics, error_code) = match self.look_up(&of_group.group_id, &mut after) {
+                Ok(group) => (fetch::offsets(group, asked), ErrorCode::NONE),
+                Err(error) => (fetch::refused(asked, asker.dialect.fetch_offsets_tells_group_error), error),
             };
-            m::offset_fetch::OffsetFetchResponseGroup { group_id: asked.group_id, topics, error_code }
+            m::offset_fetch::OffsetFetchResponseGroup { group_id: of_group.group_id, topics, error_code }
         });
         let groups = groups.collect();
         let answer = m::offset_fetch::OffsetFetchResponse { groups, ..Default::default() };

@@ -52,7 +52,7 @@ impl Group {
         let member = self.roster.members.get_mut(old).expect("a static member's id names a member");
         let (joining, syncing) = (member.joining.take(), member.syncing.take());
         if let Some(parked) = joining {
-            let answer = join_refused(parked.dialect, old, ErrorCode::FENCED_INSTANCE_ID);
+            let answer = join_refused(old, ErrorCode::FENCED_INSTANCE_ID);
             turn.release(parked, answer);
         }
         if let Some(parked) = syncing {

@@ -23,6 +23,11 @@ impl Group {
         request: SyncGroupRequest,
     ) {
         let id = Id::from(request.member_id.as_str());
+        // From v5 on a member must say which protocol it means (KIP-559).
+        if dialect.sync_names_protocol && (request.protocol_type.is_none() || request.protocol_name.is_none())
+        {
+            return turn.answer(to, sync_refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL));
+        }
         if let Err(error) = self.check_sync(&id, &request) {
             return turn.answer(to, sync_refused(error));
         }
@@ -30,7 +35,7 @@ impl Group {
             State::Empty => turn.answer(to, sync_refused(ErrorCode::UNKNOWN_MEMBER_ID)),
             State::PreparingRebalance => turn.answer(to, sync_refused(ErrorCode::REBALANCE_IN_PROGRESS)),
             State::CompletingRebalance => {
-                self.wait_for_sync(turn, to, dialect, &id);
+                self.wait_for_sync(turn, to, &id);
                 if self.roster.is_leader(&id) {
                     self.assign(turn, request.assignments);
                 }
@@ -58,9 +63,9 @@ impl Group {
         Ok(())
     }
 
-    fn wait_for_sync(&mut self, turn: &mut Turn<'_>, to: Caller, dialect: Dialect, id: &Id) {
+    fn wait_for_sync(&mut self, turn: &mut Turn<'_>, to: Caller, id: &Id) {
         self.has_synced(turn, id);
-        let parked = turn.park(to, dialect, &self.id, id);
+        let parked = turn.park(to, &self.id, id);
         let member = self.roster.members.get_mut(id).expect("checked by the caller");
         if let Some(earlier) = member.syncing.replace(parked) {
             // The same member asks again: its earlier request has been given up, but must not stay unanswered.

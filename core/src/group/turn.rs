@@ -7,7 +7,6 @@ use crate::coordinator::{Answer, Decision, Fact};
 use crate::ids::ConnId;
 use crate::time::Now;
 use crate::wire::Response;
-use crate::wire::dialect::Dialect;
 
 use super::alarms::{Alarm, Alarms};
 use super::config::GroupConfig;
@@ -42,11 +41,11 @@ impl Turn<'_> {
     }
 
     /// Lets a request wait for the group.
-    pub(crate) fn park(&mut self, to: Caller, dialect: Dialect, group: &Id, member: &Id) -> Parked {
+    pub(crate) fn park(&mut self, to: Caller, group: &Id, member: &Id) -> Parked {
         let place = Place { shard: self.shard, group: group.clone(), member: member.clone() };
         let before = self.parks.0.insert(to, place);
         assert!(before.is_none(), "{to:?} waits already: a request was taken twice");
-        Parked { to: Some(to), dialect }
+        Parked { to: Some(to) }
     }
 
     /// Answers a request that has waited; nobody, when its connection has gone.
@@ -63,7 +62,6 @@ impl Turn<'_> {
 pub(crate) struct Parked {
     /// Whom to answer; `None` once the connection has gone. The member still counts as waiting, as in Kafka.
     pub to: Option<Caller>,
-    pub dialect: Dialect,
 }
 
 /// Where each waiting request waits, so that a lost connection finds its own.

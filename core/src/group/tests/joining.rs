@@ -121,7 +121,8 @@ fn protocol_types_other_than_consumer_are_opaque() {
             (joined.error_code, &joined.members[0].metadata[..]),
             (ErrorCode::NONE, &[0xff, 0, 0xfe][..])
         );
-        let synced = w.ask(sync("g", &joined.member_id, 1, &[(&joined.member_id, "opaque")]));
+        let request = sync("g", &joined.member_id, 1, &[(&joined.member_id, "opaque")]);
+        let synced = w.ask_in(4, SyncGroupRequest { protocol_type: None, protocol_name: None, ..request });
         assert_eq!(w.synced(synced).assignment, "opaque");
     }
 }

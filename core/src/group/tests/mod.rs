@@ -1,7 +1,10 @@
 //! A coordinator with one shard, a clock, and a log: every fact is applied and kept, every answer is checked to encode.
 
+mod commits;
 mod joining;
+mod statics;
 mod syncing;
+mod timers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +22,10 @@ use crate::wire::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
 use crate::wire::messages::offset_commit as oc;
 use crate::wire::messages::offset_fetch as of;
 use crate::wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse};
-use crate::wire::{ErrorCode, Out, Request, Response};
+use crate::wire::{
+    ApiKey, ErrorCode, Out, Request, RequestHeader, Response, decode_request, decode_response,
+    encode_request, encode_response,
+};
 
 /// Every topic of the tests with its partitions.
 pub(super) struct Topics(pub BTreeMap<String, i32>);
@@ -36,7 +42,7 @@ pub(super) struct World {
     pub topics: Topics,
     pub log: Vec<(i32, Fact, Timestamp)>,
     answers: BTreeMap<u64, Response>,
-    open: BTreeMap<u64, i16>,
+    open: BTreeMap<u64, (ApiKey, i16)>,
     gone: BTreeSet<u64>,
 }
 
@@ -83,7 +89,8 @@ impl World {
         let to = Caller { conn: ConnId(number), seq: 0 };
         let from = Client { client_id: "c".into(), host: "/h".into(), advertised: ("h".into(), 9092) };
         let dialect = Dialect::of(request.key(), version);
-        self.open.insert(number, version);
+        self.open.insert(number, (request.key(), version));
+        let request = through_the_wire(version, &request);
         let decision = self.groups.handle(self.now, to, &from, dialect, request, &self.topics);
         self.absorb(decision);
         number
@@ -98,10 +105,12 @@ impl World {
         for answer in decision.replies {
             let number = answer.to.conn.0;
             assert!(!self.gone.contains(&number), "{number} has gone and needs no answer");
-            let version = self.open[&number];
+            let (key, version) = self.open[&number];
             let mut out = Out::default();
-            answer.response.write(version, &mut out).expect("every answer fits the version it was asked in");
-            let before = self.answers.insert(number, answer.response);
+            encode_response(&mut out, 0, version, &answer.response).expect("every answer fits its version");
+            let frame = out.take_joined().slice(4..);
+            let (_, seen) = decode_response(key, version, &frame).expect("and reads back");
+            let before = self.answers.insert(number, seen);
             assert!(before.is_none(), "request {number} is answered twice");
         }
     }
@@ -262,6 +271,15 @@ impl World {
     }
 }
 
+/// The request as it arrives when a client sends it in that version.
+fn through_the_wire(version: i16, request: &Request) -> Request {
+    let header =
+        RequestHeader { api_key: request.key(), version, correlation_id: 0, client_id: Some("c".into()) };
+    let mut out = Out::default();
+    encode_request(&mut out, &header, request).expect("the test sends what this version can say");
+    decode_request(&out.take_joined().slice(4..)).expect("and it reads back").1
+}
+
 /// Metadata of a consumer that subscribes to these topics.
 pub(super) fn subscription(topics: &[&str]) -> Bytes {
     let mut bytes = vec![0, 1];
@@ -309,6 +327,8 @@ pub(super) fn sync(
         group_id: group.into(),
         generation_id: generation,
         member_id: id.into(),
+        protocol_type: Some("consumer".into()),
+        protocol_name: Some("range".into()),
         assignments: shares.iter().map(share).collect(),
         ..Default::default()
     }

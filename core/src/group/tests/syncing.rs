@@ -32,7 +32,7 @@ fn answers_wait_for_the_facts_of_their_shard() {
     let shard = w.groups.shard_of("g");
     let from = Client { client_id: "c".into(), host: "/h".into(), advertised: ("h".into(), 9092) };
     let to = Caller { conn: ConnId(1), seq: 0 };
-    let dialect = Dialect::of(crate::wire::ApiKey::OffsetCommit, 8);
+    let dialect = Dialect::of(ApiKey::OffsetCommit, 8);
     let decision = w.groups.handle(w.now, to, &from, dialect, commit("g", "", -1).into(), &w.topics);
     assert_eq!(decision.facts[0].0, shard);
     assert_eq!(decision.replies[0].after, [shard]);
