@@ -51,6 +51,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ID@HOST:PORT,...")]
     pub(crate) voters: Option<String>,
 
+    /// Start without a usable recovery point: read every log whole, and cut it at a bad batch of its last segment
+    #[arg(long)]
+    pub(crate) rescan: bool,
+
     /// A file of settings: TOML, or Kafka's server.properties
     #[arg(long, value_name = "FILE", env = "QUIPU_CONFIG")]
     pub(crate) config: Option<PathBuf>,

@@ -2,9 +2,9 @@
 
 mod banner;
 mod cli;
-mod data_dir;
 mod descriptors;
 mod disk;
+mod home;
 mod listeners;
 mod logs;
 mod plan;

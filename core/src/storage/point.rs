@@ -105,7 +105,7 @@ pub(crate) fn load<D: Disk>(disk: &D) -> Result<Option<RecoveryPoint>, StorageEr
 pub(crate) fn unusable(why: &str) -> String {
     format!(
         "the file {} cannot be used: {why}. Without it a torn end of a log cannot be told from damage. Restore the disk \
-         from a copy, or start once with a full rescan of every log (it cuts a log at the first bad batch of its last \
+         from a copy, or start once with --rescan to read every log whole (it cuts a log at the first bad batch of its last \
          segment, and takes a log with an earlier bad batch offline)",
         names::RECOVERY_POINT
     )

@@ -217,4 +217,6 @@ fn names(path: &Path) -> io::Result<Vec<(String, Option<u64>)>> {
 }
 
 #[cfg(test)]
+mod storage_tests;
+#[cfg(test)]
 mod tests;

@@ -10,18 +10,18 @@ const LOCK_FILE: &str = ".lock";
 
 /// A data directory that this process holds. Dropping it, or the end of the process in whatever way, lets it go.
 #[derive(Debug)]
-pub(crate) struct DataDir {
+pub(crate) struct Home {
     path: PathBuf,
     _lock: File,
 }
 
-impl DataDir {
+impl Home {
     /// Makes the directory if need be and takes its lock. The error says what to do.
-    pub(crate) fn hold(path: &Path) -> Result<DataDir, String> {
+    pub(crate) fn hold(path: &Path) -> Result<Home, String> {
         make(path)?;
         let path = path.canonicalize().map_err(|e| format!("cannot look at {}: {e}", path.display()))?;
         let lock = lock(&path)?;
-        Ok(DataDir { path, _lock: lock })
+        Ok(Home { path, _lock: lock })
     }
 
     /// Its absolute path.
@@ -34,10 +34,14 @@ fn make(path: &Path) -> Result<(), String> {
     if path.is_dir() {
         return Ok(());
     }
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|part| !part.as_os_str().is_empty() && !part.exists()).collect();
     fs::create_dir_all(path).map_err(|e| denied("create the data directory", path, &e))?;
-    // The new name must outlive a power cut as the records in it do.
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    sync_directory(parent.unwrap_or(Path::new("."))).map_err(|e| e.message)
+    // The new names must outlive a power cut as the records below them do.
+    missing.iter().try_for_each(|made| {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or(Path::new("."))).map_err(|e| e.message)
+    })
 }
 
 fn lock(path: &Path) -> Result<File, String> {
@@ -84,20 +88,20 @@ fn denied(doing: &str, path: &Path, e: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::DataDir;
+    use super::Home;
     use crate::scratch::Scratch;
 
     #[test]
     fn a_directory_is_made_with_its_parents_and_held_once() {
         let scratch = Scratch::new("data");
         let path = scratch.path().join("a/b");
-        let first = DataDir::hold(&path).unwrap();
+        let first = Home::hold(&path).unwrap();
         assert!(first.path().is_absolute());
-        let told = DataDir::hold(&path).unwrap_err();
+        let told = Home::hold(&path).unwrap_err();
         assert!(told.contains(&format!("in use by process {}", std::process::id())), "{told}");
         assert!(told.contains("--data-dir"), "{told}");
         drop(first);
-        DataDir::hold(&path).unwrap();
+        Home::hold(&path).unwrap();
     }
 
     #[test]
@@ -105,9 +109,9 @@ mod tests {
         let scratch = Scratch::new("data");
         let path = scratch.path().join("file");
         std::fs::write(&path, "x").unwrap();
-        let told = DataDir::hold(&path).unwrap_err();
+        let told = Home::hold(&path).unwrap_err();
         assert!(told.contains("a part of the path is a file"), "{told}");
-        let below = DataDir::hold(&path.join("below")).unwrap_err();
+        let below = Home::hold(&path.join("below")).unwrap_err();
         assert!(below.contains("a part of the path is a file"), "{below}");
     }
 }
