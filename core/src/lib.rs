@@ -5,14 +5,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod caller;
+pub mod cluster;
 pub mod config;
 pub mod coordinator;
 pub mod disk;
 pub mod group;
 pub mod ids;
+pub mod log;
 pub mod producer;
 pub mod record;
+pub mod replica;
 pub mod storage;
 pub mod time;
 pub mod wire;

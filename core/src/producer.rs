@@ -127,11 +127,6 @@ impl ProducerTable {
         }
     }
 
-    /// [`ProducerTable::settle`] for every producer.
-    pub fn settle_all(&mut self, flushed: Offset) {
-        self.producers.values_mut().for_each(|p| p.settle(flushed));
-    }
-
     /// Forgets everything at `to` and beyond, as the log does.
     pub fn truncate(&mut self, to: Offset) {
         self.producers.retain(|_, producer| {
@@ -253,11 +248,11 @@ mod tests {
         for i in 0..6 {
             t.append(&batch(0, i, 1, i64::from(i)), Timestamp(1));
         }
-        t.settle_all(Offset(6));
+        t.settle(ProducerId(7), Offset(6));
         let durable = t.clone();
         for i in 6..20 {
             t.append(&batch(0, i, 1, i64::from(i)), Timestamp(1));
-            t.settle_all(Offset(6));
+            t.settle(ProducerId(7), Offset(6));
         }
         t.truncate(Offset(6));
         assert_eq!(t, durable);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 pub use crate::caller::{Caller, Client};
 use crate::ids::{ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
-use crate::record::check::{Refused, Rules};
 use crate::record::Batch;
+use crate::record::check::{Refused, Rules};
 use crate::storage::ops::{Found, LogRange, Lookup, StoreOp, Stored};
 use crate::wire::{self, dialect::Dialect};
 

@@ -1,5 +1,7 @@
 //! Puts record batches together: the machine's facts, a client's records, what is compressed anew.
 
+use bytes::Bytes;
+
 use crate::ids::{LeaderEpoch, Offset, ProducerId};
 use crate::record::batch::{Batch, BatchHeader, Codec};
 use crate::record::compress;
@@ -45,6 +47,15 @@ impl BatchBuilder {
     pub(super) fn like(header: &BatchHeader) -> BatchBuilder {
         let header = BatchHeader { last_offset_delta: -1, count: 0, ..*header };
         BatchBuilder { header, codec: Codec::None, level: None, body: Vec::new() }
+    }
+
+    /// A batch of records that all have the same timestamp and no headers: what the broker writes for itself.
+    pub fn plain(timestamp: Timestamp, records: &[(Option<Bytes>, Option<Bytes>)]) -> Batch {
+        let mut builder = BatchBuilder::new();
+        for (key, value) in records {
+            builder.push(timestamp, key.as_deref(), value.as_deref());
+        }
+        builder.build()
     }
 
     /// Compresses the records in the end; without a level, with the codec's default.

@@ -1,0 +1,247 @@
+//! From append to answer: facts and batches go to the lane, completions raise the marks, the marks release who waits.
+
+use crate::broker::answers::{Part, Pending};
+use crate::broker::door::{Effect, Note};
+use crate::broker::lane::{Append, Waiting};
+use crate::broker::start::Phase;
+use crate::broker::turn::Turn;
+use crate::broker::{Broker, Replica, mix};
+use crate::cluster::facts::Fact;
+use crate::config::TopicConfig;
+use crate::ids::{LogId, Offset};
+use crate::log::segments::Shape;
+use crate::log::{AppendContext, Appended};
+use crate::record::Batch;
+use crate::record::build::BatchBuilder;
+use crate::storage::ops::{LogFailure, StoreOp, Stored};
+use crate::wire::Response;
+use crate::wire::error::ErrorCode;
+
+impl Broker {
+    /// Appends a batch to a partition and sends it to the disk. The partition is known to be usable.
+    pub(super) fn append(&mut self, turn: &mut Turn, log: LogId, mut batch: Batch) -> Appended {
+        let shape = self.shape(log);
+        let partition = self.partitions.get_mut(&log).expect("an append to a partition that is here");
+        let context = AppendContext { epoch: partition.epoch, shape, at: turn.now.wall };
+        let appended = partition.log.append(&mut batch, &context, &mut self.tails);
+        let cuts = partition.log.cuts();
+        self.upkeep.appended(log, batch.size());
+        let op = StoreOp::Append { log, batches: vec![batch], roll: appended.roll };
+        self.lane.append(turn, op, appended.end, cuts);
+        appended
+    }
+
+    fn shape(&self, log: LogId) -> Shape {
+        let config = self.topic_config(log.topic);
+        Shape { bytes: u64::from(config.segment_bytes), age_ms: config.segment_ms - jitter_ms(log, config) }
+    }
+
+    /// Appends facts to the metadata log. They count for the next decision at once, and for everybody once committed.
+    pub(super) fn decide(&mut self, turn: &mut Turn, facts: Vec<Fact>) -> Offset {
+        let values: Vec<Vec<u8>> = facts.iter().map(Fact::encode).collect();
+        let records: Vec<_> = values.into_iter().map(|v| (None, Some(v.into()))).collect();
+        let batch = BatchBuilder::plain(turn.now.wall, &records);
+        let appended = self.append(turn, LogId::METADATA, batch);
+        let epoch = self.partitions[&LogId::METADATA].epoch;
+        self.controller.decided(facts, appended.end, epoch);
+        appended.end
+    }
+
+    /// Decides facts and answers once they are committed.
+    pub(super) fn decide_and_answer(
+        &mut self,
+        turn: &mut Turn,
+        facts: Vec<Fact>,
+        to: super::Caller,
+        response: Response,
+    ) {
+        if facts.is_empty() {
+            return turn.reply(to, response);
+        }
+        let end = self.decide(turn, facts);
+        let answer = self.answers.reserve();
+        self.wait_at(LogId::METADATA, end, Part { answer, topic: 0, partition: 0 });
+        self.answers.wait(answer, to, response, 1, None);
+    }
+
+    /// Lets part of an answer wait until everything below `offset` is committed.
+    pub(super) fn wait_at(&mut self, log: LogId, offset: Offset, part: Part) {
+        self.partitions.get_mut(&log).expect("a wait at a partition that is here").waiters.push(offset, part);
+    }
+
+    /// A lane has finished a round.
+    pub(super) fn stored(&mut self, turn: &mut Turn, result: Result<Stored, String>) {
+        let stored = match result {
+            Ok(stored) => stored,
+            Err(why) => return self.disk_died(turn, why),
+        };
+        if let Some(dead) = stored.failed.iter().find(|f| !f.full) {
+            return self.disk_died(turn, format!("{:?}: {}", dead.log, dead.message));
+        }
+        self.space = (stored.free_bytes, stored.total_bytes);
+        self.watch_space(turn);
+        while let Some(append) = self.lane.next_append(stored.done) {
+            if !stored.failed.iter().any(|f| f.log == append.log) {
+                self.flushed(append);
+            }
+        }
+        stored.failed.iter().for_each(|failure| self.cut_back(turn, failure));
+        while let Some(waiting) = self.lane.next_wait(stored.done) {
+            self.operation_done(turn, waiting);
+        }
+    }
+
+    fn flushed(&mut self, append: Append) {
+        // A completion from before a cut says nothing about what lies at these offsets now.
+        let current = self.partitions.get_mut(&append.log).filter(|p| p.log.cuts() == append.cuts);
+        if let Some(partition) = current
+            && partition.flushed_to(append.end)
+        {
+            self.moved.insert(append.log);
+        }
+    }
+
+    fn operation_done(&mut self, turn: &mut Turn, waiting: Waiting) {
+        match waiting {
+            Waiting::Answer(part) => self.part_done(turn, part),
+            Waiting::Checkpoint => self.upkeep.checkpoint_done(),
+            Waiting::Stop => turn.out.push(Effect::Stopped),
+        }
+    }
+
+    /// The high watermark of a log has moved.
+    pub(super) fn committed(&mut self, turn: &mut Turn, log: LogId) {
+        let Some(partition) = self.partitions.get(&log) else { return };
+        let high = partition.log.high();
+        turn.out.push(Effect::Note(Note::Committed { log, high }));
+        if log == LogId::METADATA {
+            self.metadata_committed(turn, high);
+        }
+        while let Some(part) = self.partitions.get_mut(&log).and_then(|p| p.waiters.pop(high)) {
+            self.part_done(turn, part);
+        }
+        self.wake_fetches(turn, log);
+    }
+
+    fn metadata_committed(&mut self, turn: &mut Turn, high: Offset) {
+        while let Some(facts) = self.controller.commit(high) {
+            facts.iter().for_each(|fact| self.realize(turn, fact));
+        }
+    }
+
+    fn part_done(&mut self, turn: &mut Turn, part: Part) {
+        if let Some(Pending { to, response, .. }) = self.answers.part_done(part.answer) {
+            turn.reply(to, response);
+        }
+    }
+
+    /// What part of an answer waits for will not come: writes the error into a produce answer; anything else has no place
+    /// for it, so the connection is closed and the client finds out by asking again.
+    pub(super) fn part_failed(&mut self, turn: &mut Turn, part: Part, code: ErrorCode, why: &str) {
+        let Some(pending) = self.answers.get_mut(part.answer) else { return };
+        if let Response::Produce(response) = &mut pending.response {
+            let slot = &mut response.responses[part.topic].partition_responses[part.partition];
+            slot.error_code = code;
+            slot.error_message = Some(why.to_string());
+            slot.base_offset = -1;
+            self.part_done(turn, part);
+        } else if let Some(pending) = self.answers.take(part.answer) {
+            turn.close(
+                pending.to.conn,
+                format!("a {} request cannot be answered: {why}", pending.response.key().name()),
+            );
+        }
+    }
+
+    /// An append found the disk full: the log goes back to what is durable, and whoever waited is told.
+    fn cut_back(&mut self, turn: &mut Turn, failure: &LogFailure) {
+        let Some(partition) = self.partitions.get_mut(&failure.log) else { return };
+        let to = partition.log.flushed().max(partition.log.high());
+        turn.warn(format!(
+            "{}-{}: cut back to offset {to}: {}",
+            partition.topic, failure.log.partition, failure.message
+        ));
+        partition.log.truncate(to, &mut self.tails);
+        let waiting: Vec<Part> = partition.waiters.drain().collect();
+        self.lane.store(turn, StoreOp::Truncate { log: failure.log, to });
+        for part in waiting {
+            self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
+        }
+        self.facts_lost(turn, failure.log);
+    }
+
+    /// State that was folded from what a log does not hold any more is given up.
+    fn facts_lost(&mut self, turn: &mut Turn, log: LogId) {
+        if log == LogId::METADATA {
+            self.controller.give_up();
+            self.producer_ids.give_up(turn);
+            if matches!(self.phase, Phase::Starting { .. }) {
+                self.die(turn, "the disk is full: there is no room for the metadata log; free some space and start again".into());
+            }
+        } else {
+            self.reload_shard(turn, log);
+        }
+    }
+
+    fn disk_died(&mut self, turn: &mut Turn, why: String) {
+        let stopping = matches!(self.phase, Phase::Stopping);
+        self.die(turn, format!("the log directory failed and is not used any more: {why}"));
+        if stopping {
+            turn.out.push(Effect::Stopped);
+        }
+        let logs: Vec<LogId> = self.partitions.keys().copied().collect();
+        for log in logs {
+            let waiting: Vec<Part> =
+                self.partitions.get_mut(&log).map(|p| p.waiters.drain().collect()).unwrap_or_default();
+            for part in waiting {
+                self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &why);
+            }
+        }
+    }
+
+    fn watch_space(&mut self, turn: &mut Turn) {
+        let low = self.disk_is_low();
+        if low && !self.disk_was_low {
+            turn.warn(format!(
+                "the disk is nearly full: {} bytes are free, {} are kept in reserve (quipu.disk.reserve.bytes). \
+                 Produce is refused until there is room; reads and deletes go on",
+                self.space.0, self.config.disk_reserve_bytes
+            ));
+        } else if self.disk_was_low && !low {
+            turn.info(format!("there is room on the disk again: {} bytes are free", self.space.0));
+        }
+        self.disk_was_low = low;
+    }
+
+    /// Whether less is free than the reserve.
+    pub(super) fn disk_is_low(&self) -> bool {
+        self.space.0 < self.config.disk_reserve_bytes
+    }
+
+    /// The partition for a request that reads or writes it, or why it cannot be used.
+    pub(super) fn usable(&self, log: LogId) -> Result<&Replica, (ErrorCode, String)> {
+        if let Phase::Dead(why) = &self.phase {
+            return Err((ErrorCode::KAFKA_STORAGE_ERROR, why.clone()));
+        }
+        match self.partitions.get(&log) {
+            None => Err((
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                "there is no such topic or partition here".into(),
+            )),
+            Some(p) => match &p.offline {
+                Some(why) => {
+                    Err((ErrorCode::KAFKA_STORAGE_ERROR, format!("the partition is offline: {why}")))
+                }
+                None => Ok(p),
+            },
+        }
+    }
+}
+
+/// How much earlier a log's segments roll than others': so that those of one topic do not all roll at the same moment.
+fn jitter_ms(log: LogId, config: &TopicConfig) -> i64 {
+    let [a, b] =
+        [0, 8].map(|at| u64::from_be_bytes(log.topic.0[at..at + 8].try_into().expect("eight bytes")));
+    let most = config.segment_jitter_ms.min(config.segment_ms).max(0) as u64;
+    (mix(a ^ mix(b ^ log.partition as u64)) % (most + 1)) as i64
+}

@@ -1,0 +1,237 @@
+//! DescribeConfigs, IncrementalAlterConfigs and AlterConfigs: configs of topics, of this broker, and of all brokers.
+
+use crate::broker::Broker;
+use crate::broker::door::Caller;
+use crate::broker::turn::Turn;
+use crate::cluster::facts::{ConfigOwner, Fact};
+use crate::cluster::image::Configs;
+use crate::cluster::topics::Refusal;
+use crate::config::{
+    AlterOp, BrokerConfig, ConfigEntry, Settings, alter_broker, alter_topic, describe_broker, describe_topic,
+    validate_overrides,
+};
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::alter_configs::{
+    AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
+};
+use crate::wire::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
+    DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use crate::wire::messages::incremental_alter_configs as incremental;
+
+/// Kafka's `ConfigResource.Type`.
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+
+/// One alteration: the name, what to do, and the value it is done with.
+type Alteration = (String, AlterOp, Option<String>);
+
+impl Broker {
+    /// Handles DescribeConfigs.
+    pub(super) fn describe_configs(&mut self, turn: &mut Turn, to: Caller, request: DescribeConfigsRequest) {
+        let show = (request.include_synonyms, request.include_documentation);
+        let results = request.resources.into_iter().map(|r| self.describe_resource(r, show)).collect();
+        turn.reply(to, DescribeConfigsResponse { throttle_time_ms: 0, results }.into());
+    }
+
+    fn describe_resource(&self, asked: DescribeConfigsResource, show: (bool, bool)) -> DescribeConfigsResult {
+        let described = self.config_entries(asked.resource_type, &asked.resource_name);
+        let (error_code, error_message, entries) = match described {
+            Ok(entries) => (ErrorCode::NONE, None, entries),
+            Err((code, why)) => (code, Some(why), Vec::new()),
+        };
+        let wanted = |entry: &ConfigEntry| match &asked.configuration_keys {
+            Some(keys) if !keys.is_empty() => keys.iter().any(|k| k == entry.name),
+            _ => true,
+        };
+        DescribeConfigsResult {
+            error_code,
+            error_message,
+            resource_type: asked.resource_type,
+            resource_name: asked.resource_name,
+            configs: entries.into_iter().filter(wanted).map(|e| described_config(e, show)).collect(),
+        }
+    }
+
+    fn config_entries(&self, kind: i8, name: &str) -> Result<Vec<ConfigEntry>, Refusal> {
+        match self.owner(kind, name)? {
+            ConfigOwner::Topic(id) => {
+                let topic = self.controller.image().topic_by_id(id);
+                Ok(topic.map(|t| describe_topic(&self.config, &t.configs)).unwrap_or_default())
+            }
+            ConfigOwner::Broker(_) => Ok(describe_broker(&self.config)),
+            // The default of all brokers shows only what was altered for all of them.
+            ConfigOwner::Cluster => {
+                let altered = self.dynamic_configs(ConfigOwner::Cluster);
+                let (config, _) = BrokerConfig::new(Settings::new()).altered(&altered, &Configs::new());
+                let set = describe_broker(&config).into_iter().filter(|e| altered.contains_key(e.name));
+                Ok(set.collect())
+            }
+        }
+    }
+
+    fn owner(&self, kind: i8, name: &str) -> Result<ConfigOwner, Refusal> {
+        match kind {
+            TOPIC => self.controller.image().topic(name).map(|t| ConfigOwner::Topic(t.id)).ok_or_else(|| {
+                (
+                    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    format!("There is no topic '{}'.", name.escape_default()),
+                )
+            }),
+            BROKER if name.is_empty() => Ok(ConfigOwner::Cluster),
+            BROKER if name.parse() == Ok(self.me.0) => Ok(ConfigOwner::Broker(self.me)),
+            BROKER => {
+                let why = format!(
+                    "This broker is {}; configs of broker '{}' are not known here.",
+                    self.me,
+                    name.escape_default()
+                );
+                Err((ErrorCode::INVALID_REQUEST, why))
+            }
+            other => Err((
+                ErrorCode::INVALID_REQUEST,
+                format!("There are no configs of resource type {other} here."),
+            )),
+        }
+    }
+
+    /// Handles IncrementalAlterConfigs (KIP-339).
+    pub(super) fn incremental_alter_configs(
+        &mut self,
+        turn: &mut Turn,
+        to: Caller,
+        request: incremental::IncrementalAlterConfigsRequest,
+    ) {
+        let mut facts = Vec::new();
+        let mut response = incremental::IncrementalAlterConfigsResponse::default();
+        for resource in request.resources {
+            let alterations = resource
+                .configs
+                .into_iter()
+                .map(|c| Ok((c.name, operation(c.config_operation)?, c.value)))
+                .collect();
+            let target = (resource.resource_type, resource.resource_name.as_str());
+            let decided = self.decide_alterations(target, alterations, false);
+            let (error_code, error_message) = outcome(&decided);
+            response.responses.push(incremental::AlterConfigsResourceResponse {
+                error_code,
+                error_message,
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
+            });
+            facts.extend(decided.unwrap_or_default().into_iter().filter(|_| !request.validate_only));
+        }
+        self.decide_and_answer(turn, facts, to, response.into());
+    }
+
+    /// Handles AlterConfigs: what is not named goes back to its default.
+    pub(super) fn alter_configs(&mut self, turn: &mut Turn, to: Caller, request: AlterConfigsRequest) {
+        let mut facts = Vec::new();
+        let mut response = AlterConfigsResponse::default();
+        for resource in request.resources {
+            let alterations =
+                resource.configs.into_iter().map(|c| Ok((c.name, AlterOp::Set, c.value))).collect();
+            let target = (resource.resource_type, resource.resource_name.as_str());
+            let decided = self.decide_alterations(target, alterations, true);
+            let (error_code, error_message) = outcome(&decided);
+            response.responses.push(AlterConfigsResourceResponse {
+                error_code,
+                error_message,
+                resource_type: resource.resource_type,
+                resource_name: resource.resource_name,
+            });
+            facts.extend(decided.unwrap_or_default().into_iter().filter(|_| !request.validate_only));
+        }
+        self.decide_and_answer(turn, facts, to, response.into());
+    }
+
+    /// What the alterations of one resource come to: all of them or none.
+    fn decide_alterations(
+        &self,
+        (kind, name): (i8, &str),
+        alterations: Result<Vec<Alteration>, Refusal>,
+        replace: bool,
+    ) -> Result<Vec<Fact>, Refusal> {
+        let (owner, alterations) = (self.owner(kind, name)?, alterations?);
+        let invalid = |why: String| (ErrorCode::INVALID_CONFIG, why);
+        if let Some((twice, ..)) = alterations
+            .iter()
+            .enumerate()
+            .find(|(i, a)| alterations[..*i].iter().any(|b| b.0 == a.0))
+            .map(|(_, a)| a)
+        {
+            return Err((
+                ErrorCode::INVALID_REQUEST,
+                format!("The config '{}' is named twice.", twice.escape_default()),
+            ));
+        }
+        let before = self.configs_of(owner);
+        let mut after = if replace { Configs::new() } else { before.clone() };
+        for (name, op, value) in &alterations {
+            let op = (*op, value.as_deref());
+            match owner {
+                ConfigOwner::Topic(_) => alter_topic(&self.config, &mut after, name, op),
+                _ => alter_broker(&self.config, &mut after, name, op),
+            }
+            .map_err(invalid)?;
+        }
+        if let ConfigOwner::Topic(_) = owner {
+            validate_overrides(&self.config, &after).map_err(invalid)?;
+        }
+        Ok(difference(owner, &before, &after))
+    }
+
+    /// The configs that a resource has set, with decisions that are under way.
+    fn configs_of(&self, owner: ConfigOwner) -> Configs {
+        let draft = self.controller.draft();
+        match owner {
+            ConfigOwner::Topic(id) => draft.topic_by_id(id).map(|t| t.configs.clone()).unwrap_or_default(),
+            other => draft.broker_configs(other).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+fn difference(of: ConfigOwner, before: &Configs, after: &Configs) -> Vec<Fact> {
+    let set = after.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    let set = set.map(|(name, value)| Fact::ConfigSet { of, name: name.clone(), value: Some(value.clone()) });
+    let unset = before.keys().filter(|name| !after.contains_key(*name));
+    let unset = unset.map(|name| Fact::ConfigSet { of, name: name.clone(), value: None });
+    set.chain(unset).collect()
+}
+
+fn operation(code: i8) -> Result<AlterOp, Refusal> {
+    match code {
+        0 => Ok(AlterOp::Set),
+        1 => Ok(AlterOp::Delete),
+        2 => Ok(AlterOp::Append),
+        3 => Ok(AlterOp::Subtract),
+        other => Err((ErrorCode::INVALID_REQUEST, format!("There is no config operation {other}."))),
+    }
+}
+
+fn outcome(decided: &Result<Vec<Fact>, Refusal>) -> (ErrorCode, Option<String>) {
+    match decided {
+        Ok(_) => (ErrorCode::NONE, None),
+        Err((code, why)) => (*code, Some(why.clone())),
+    }
+}
+
+fn described_config(
+    entry: ConfigEntry,
+    (synonyms, documentation): (bool, bool),
+) -> DescribeConfigsResourceResult {
+    let synonym = |(name, value, source): (&'static str, Option<String>, crate::config::Source)| {
+        DescribeConfigsSynonym { name: name.to_string(), value, source: source.code() }
+    };
+    DescribeConfigsResourceResult {
+        name: entry.name.to_string(),
+        value: entry.value,
+        read_only: entry.read_only,
+        config_source: entry.source.code(),
+        is_sensitive: entry.sensitive,
+        synonyms: if synonyms { entry.synonyms.into_iter().map(synonym).collect() } else { Vec::new() },
+        config_type: entry.kind.code(),
+        documentation: documentation.then(|| entry.doc.to_string()),
+    }
+}

@@ -1,0 +1,75 @@
+//! The machine's end of a lane: names every disk operation and knows what a completed mark made durable.
+
+use std::collections::VecDeque;
+
+use crate::broker::answers::Part;
+use crate::broker::door::Effect;
+use crate::broker::turn::Turn;
+use crate::ids::{LaneId, LogId, Mark, Offset};
+use crate::storage::ops::StoreOp;
+
+/// The only log directory so far.
+const LANE: LaneId = LaneId(0);
+
+/// Operations under way, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    next: Mark,
+    appends: VecDeque<Append>,
+    waits: VecDeque<(Mark, Waiting)>,
+}
+
+/// An append under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Append {
+    mark: Mark,
+    /// The log.
+    pub(crate) log: LogId,
+    /// Its end after the append.
+    pub(crate) end: Offset,
+    /// How often it had been cut: an append from before a cut says nothing about the log after it.
+    pub(crate) cuts: u64,
+}
+
+/// What waits for an operation that is not an append.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waiting {
+    /// Part of an answer.
+    Answer(Part),
+    /// The clean checkpoint of an orderly stop.
+    Stop,
+    /// A checkpoint.
+    Checkpoint,
+}
+
+impl Lane {
+    /// Sends an operation.
+    pub(crate) fn store(&mut self, turn: &mut Turn, op: StoreOp) -> Mark {
+        self.next.0 += 1;
+        turn.out.push(Effect::Store { lane: LANE, mark: self.next, op });
+        self.next
+    }
+
+    /// Sends an append; `end` and `cuts` are the log's, after it.
+    pub(crate) fn append(&mut self, turn: &mut Turn, op: StoreOp, end: Offset, cuts: u64) {
+        let StoreOp::Append { log, .. } = op else { panic!("not an append: {op:?}") };
+        let mark = self.store(turn, op);
+        self.appends.push_back(Append { mark, log, end, cuts });
+    }
+
+    /// Sends an operation that something waits for.
+    pub(crate) fn store_and_wait(&mut self, turn: &mut Turn, op: StoreOp, who: Waiting) {
+        let mark = self.store(turn, op);
+        self.waits.push_back((mark, who));
+    }
+
+    /// Takes the next append that is done.
+    pub(crate) fn next_append(&mut self, done: Mark) -> Option<Append> {
+        self.appends.pop_front_if(|append| append.mark <= done)
+    }
+
+    /// Takes whatever waits next for an operation that is done.
+    pub(crate) fn next_wait(&mut self, done: Mark) -> Option<Waiting> {
+        self.waits.pop_front_if(|(mark, _)| *mark <= done).map(|(_, who)| who)
+    }
+}

@@ -1,0 +1,232 @@
+//! Metadata, DescribeCluster and FindCoordinator: where clients find brokers, topics, leaders and coordinators.
+
+use crate::broker::Broker;
+use crate::broker::door::{Caller, Client};
+use crate::broker::turn::Turn;
+use crate::cluster::image::{PartitionState, Topic};
+use crate::cluster::names;
+use crate::ids::{LogId, TopicId};
+use crate::wire::dialect::Dialect;
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::describe_cluster::{
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
+use crate::wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
+use crate::wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
+};
+
+/// FindCoordinator's key types.
+const GROUP_KEY: i8 = 0;
+const TRANSACTION_KEY: i8 = 1;
+/// DescribeCluster's endpoint type for brokers.
+const BROKERS: i8 = 1;
+/// All operations on a cluster: create, alter, describe, cluster action, describe and alter configs, idempotent write.
+const CLUSTER_OPERATIONS: i32 = bits(&[5, 7, 8, 9, 10, 11, 12]);
+/// All operations on a topic: read, write, create, delete, alter, describe, describe and alter configs.
+const TOPIC_OPERATIONS: i32 = bits(&[3, 4, 5, 6, 7, 8, 10, 11]);
+
+const fn bits(operations: &[u8]) -> i32 {
+    let (mut out, mut i) = (0, 0);
+    while i < operations.len() {
+        out |= 1 << operations[i];
+        i += 1;
+    }
+    out
+}
+
+impl Broker {
+    /// Handles a metadata request; may create topics.
+    pub(super) fn metadata(
+        &mut self,
+        turn: &mut Turn,
+        to: Caller,
+        (from, dialect): (&Client, Dialect),
+        request: MetadataRequest,
+    ) {
+        let creates = request.allow_auto_topic_creation && self.config.auto_create_topics;
+        let operations = request.include_topic_authorized_operations;
+        let all = match &request.topics {
+            None => true,
+            Some(topics) => topics.is_empty() && dialect.metadata_empty_means_all,
+        };
+        let mut facts = Vec::new();
+        let topics = if all {
+            self.controller.image().topics().map(|t| self.topic_entry(t, operations)).collect()
+        } else {
+            let asked = request.topics.unwrap_or_default();
+            asked.iter().map(|t| self.asked_topic(t, (creates, operations), &mut facts)).collect()
+        };
+        let (host, port) = from.advertised.clone();
+        let response = MetadataResponse {
+            brokers: vec![MetadataResponseBroker {
+                node_id: self.me.0,
+                host,
+                port: i32::from(port),
+                rack: None,
+            }],
+            cluster_id: Some(self.identity.cluster_id.clone()),
+            controller_id: self.me.0,
+            topics,
+            cluster_authorized_operations: granted(
+                request.include_cluster_authorized_operations,
+                CLUSTER_OPERATIONS,
+            ),
+            ..Default::default()
+        };
+        // Topics that are being made are answered with LEADER_NOT_AVAILABLE, once they exist: the next request finds them.
+        self.decide_and_answer(turn, facts, to, response.into());
+    }
+
+    fn asked_topic(
+        &mut self,
+        asked: &MetadataRequestTopic,
+        (creates, operations): (bool, bool),
+        facts: &mut Vec<crate::cluster::facts::Fact>,
+    ) -> MetadataResponseTopic {
+        let image = self.controller.image();
+        let Some(name) = asked.name.as_deref().filter(|_| asked.topic_id.is_zero()) else {
+            return match image.topic_by_id(asked.topic_id) {
+                Some(topic) => self.topic_entry(topic, operations),
+                None => no_topic(None, asked.topic_id, ErrorCode::UNKNOWN_TOPIC_ID),
+            };
+        };
+        if let Some(topic) = image.topic(name) {
+            return self.topic_entry(topic, operations);
+        }
+        let code = if names::refuse(name).is_some() {
+            ErrorCode::INVALID_TOPIC_EXCEPTION
+        } else if creates {
+            self.auto_create(name, facts)
+        } else {
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        };
+        no_topic(Some(name.to_string()), TopicId::ZERO, code)
+    }
+
+    fn topic_entry(&self, topic: &Topic, operations: bool) -> MetadataResponseTopic {
+        let partition = |(index, state): (usize, &PartitionState)| {
+            let (error_code, offline_replicas) = self.partition_health(topic.id, index as i32);
+            MetadataResponsePartition {
+                error_code,
+                partition_index: index as i32,
+                leader_id: if error_code == ErrorCode::NONE { state.leader.0 } else { -1 },
+                leader_epoch: state.leader_epoch.0,
+                replica_nodes: state.replicas.iter().map(|b| b.0).collect(),
+                isr_nodes: state.isr.iter().map(|b| b.0).collect(),
+                offline_replicas,
+            }
+        };
+        MetadataResponseTopic {
+            name: Some(topic.name.clone()),
+            topic_id: topic.id,
+            is_internal: names::is_internal(&topic.name),
+            partitions: topic.partitions.iter().enumerate().map(partition).collect(),
+            topic_authorized_operations: granted(operations, TOPIC_OPERATIONS),
+            ..Default::default()
+        }
+    }
+
+    /// Whether a partition has a leader that can serve, and which of its replicas are offline.
+    pub(super) fn partition_health(&self, topic: TopicId, partition: i32) -> (ErrorCode, Vec<i32>) {
+        match self.usable(LogId { topic, partition }) {
+            Ok(_) => (ErrorCode::NONE, Vec::new()),
+            Err(_) => (ErrorCode::LEADER_NOT_AVAILABLE, vec![self.me.0]),
+        }
+    }
+
+    /// Handles DescribeCluster.
+    pub(super) fn describe_cluster(
+        &mut self,
+        turn: &mut Turn,
+        to: Caller,
+        from: &Client,
+        request: DescribeClusterRequest,
+    ) {
+        let mut response = DescribeClusterResponse {
+            endpoint_type: request.endpoint_type,
+            cluster_id: self.identity.cluster_id.clone(),
+            controller_id: self.me.0,
+            cluster_authorized_operations: granted(
+                request.include_cluster_authorized_operations,
+                CLUSTER_OPERATIONS,
+            ),
+            ..Default::default()
+        };
+        if request.endpoint_type == BROKERS {
+            let (host, port) = from.advertised.clone();
+            let broker = DescribeClusterBroker {
+                broker_id: self.me.0,
+                host,
+                port: i32::from(port),
+                ..Default::default()
+            };
+            response.brokers = vec![broker];
+        } else {
+            response.error_code = ErrorCode::MISMATCHED_ENDPOINT_TYPE;
+            response.error_message =
+                Some("this is a broker's listener; controllers have no listener for clients".into());
+        }
+        turn.reply(to, response.into());
+    }
+
+    /// Handles FindCoordinator: this broker coordinates every group of a single node.
+    pub(super) fn find_coordinator(
+        &mut self,
+        turn: &mut Turn,
+        to: Caller,
+        from: &Client,
+        request: FindCoordinatorRequest,
+    ) {
+        let mut facts = Vec::new();
+        let refused = match request.key_type {
+            GROUP_KEY => self.need_group_offsets(&mut facts).err(),
+            TRANSACTION_KEY => Some((
+                ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                "transactions are not supported by this version of Quipu".to_string(),
+            )),
+            other => Some((
+                ErrorCode::INVALID_REQUEST,
+                format!("there is no coordinator of key type {other} here"),
+            )),
+        };
+        let coordinators =
+            request.coordinator_keys.into_iter().map(|key| self.coordinator(key, from, &refused)).collect();
+        let response = FindCoordinatorResponse { coordinators, ..Default::default() };
+        self.decide_and_answer(turn, facts, to, response.into());
+    }
+
+    fn coordinator(&self, key: String, from: &Client, refused: &Option<(ErrorCode, String)>) -> Coordinator {
+        match refused {
+            Some((error_code, why)) => Coordinator {
+                key,
+                node_id: -1,
+                port: -1,
+                error_code: *error_code,
+                error_message: Some(why.clone()),
+                ..Default::default()
+            },
+            None => {
+                let (host, port) = from.advertised.clone();
+                Coordinator {
+                    key,
+                    node_id: self.me.0,
+                    host,
+                    port: i32::from(port),
+                    error_message: None,
+                    ..Default::default()
+                }
+            }
+        }
+    }
+}
+
+fn no_topic(name: Option<String>, topic_id: TopicId, error_code: ErrorCode) -> MetadataResponseTopic {
+    MetadataResponseTopic { error_code, name, topic_id, ..Default::default() }
+}
+
+/// Authorized operations as far as they were asked for; everybody may do everything so far.
+fn granted(asked: bool, operations: i32) -> i32 {
+    if asked { operations } else { i32::MIN }
+}

@@ -1,0 +1,243 @@
+//! The broker: the one door to the machine. It routes, and the rooms below decide.
+
+mod answers;
+mod commit;
+mod configs;
+pub mod door;
+mod fetch;
+mod fetches;
+mod groups;
+mod lane;
+mod log_dirs;
+mod metadata;
+mod offsets;
+mod produce;
+mod producer_ids;
+mod prune;
+mod realize;
+mod requests;
+mod start;
+mod topic_pages;
+mod topics;
+mod turn;
+mod upkeep;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::broker::answers::{Answers, Part};
+use crate::broker::door::{Caller, Client, Effect, Input, Request};
+use crate::broker::fetches::{FetchId, Fetches};
+use crate::broker::lane::Lane;
+use crate::broker::offsets::Lookups;
+use crate::broker::producer_ids::ProducerIds;
+use crate::broker::start::{Loads, Phase};
+use crate::broker::turn::Turn;
+use crate::broker::upkeep::Upkeep;
+use crate::cluster::controller::Controller;
+use crate::cluster::facts::ConfigOwner;
+use crate::config::{BrokerConfig, TopicConfig};
+use crate::group::Groups;
+use crate::ids::{BrokerId, LogId, TopicId};
+use crate::log::tail::TailSpace;
+use crate::replica::Partition;
+use crate::storage::ops::{Identity, Recovered};
+use crate::time::{Instant, Now};
+use crate::wire::dialect::Dialect;
+
+/// A partition as this room keeps it: parts of answers wait for it, fetches park at it.
+type Replica = Partition<Part, FetchId>;
+
+/// The machine. See [`Broker::step`].
+pub struct Broker {
+    config: BrokerConfig,
+    identity: Identity,
+    me: BrokerId,
+    seed: u64,
+    draws: u64,
+    phase: Phase,
+    partitions: BTreeMap<LogId, Replica>,
+    /// What each topic's configs come to, for the topics that set any.
+    topic_configs: BTreeMap<TopicId, Arc<TopicConfig>>,
+    default_topic_config: Arc<TopicConfig>,
+    tails: TailSpace,
+    lane: Lane,
+    controller: Controller,
+    answers: Answers,
+    fetches: Fetches,
+    groups: Groups,
+    loads: Loads,
+    lookups: Lookups,
+    producer_ids: ProducerIds,
+    upkeep: Upkeep,
+    /// Requests that came before the machine was ready.
+    held: VecDeque<HeldRequest>,
+    /// Logs whose high watermark has moved in this step.
+    moved: BTreeSet<LogId>,
+    /// Free and total bytes of the volume, as last heard.
+    space: (u64, u64),
+    disk_was_low: bool,
+    /// The rules for connections are to be published anew at the end of the step.
+    rules_stale: bool,
+}
+
+/// A request as it came.
+#[derive(Debug)]
+struct HeldRequest {
+    to: Caller,
+    from: Arc<Client>,
+    dialect: Dialect,
+    request: Request,
+}
+
+/// What the machine is doing, for status pages and tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// It answers clients.
+    pub ready: bool,
+    /// The log directory is dead, and why.
+    pub dead: Option<String>,
+    /// Partitions on this broker, the metadata log among them.
+    pub partitions: usize,
+    /// Partitions that are offline, with what is wrong.
+    pub offline: Vec<(LogId, String)>,
+    /// Topics.
+    pub topics: usize,
+    /// Bytes of the hot tails.
+    pub tail_bytes: usize,
+}
+
+impl Broker {
+    /// A broker over what a start has found. `seed` is fresh entropy: every id this run draws comes from it.
+    pub fn new(config: BrokerConfig, seed: u64, found: Recovered) -> Broker {
+        let me = BrokerId(found.identity.node_id);
+        let groups = Groups::new(groups::config(&config, seed), config.groups.offsets_partitions);
+        let default_topic_config = Arc::new(config.topic_defaults().clone());
+        Broker {
+            tails: TailSpace::new(usize::try_from(config.hot_tail_bytes).unwrap_or(usize::MAX)),
+            upkeep: Upkeep::default(),
+            identity: found.identity,
+            me,
+            seed,
+            draws: 0,
+            phase: Phase::Found { logs: found.logs },
+            partitions: BTreeMap::new(),
+            topic_configs: BTreeMap::new(),
+            default_topic_config,
+            lane: Lane::default(),
+            controller: Controller::default(),
+            answers: Answers::default(),
+            fetches: Fetches::default(),
+            groups,
+            loads: Loads::default(),
+            lookups: Lookups::default(),
+            producer_ids: ProducerIds::default(),
+            held: VecDeque::new(),
+            moved: BTreeSet::new(),
+            space: found.space,
+            disk_was_low: false,
+            rules_stale: false,
+            config,
+        }
+    }
+
+    /// Takes one input to its end: no half-done state survives a step. The effects are appended to `out`.
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        let turn = &mut Turn { now, out };
+        match input {
+            Input::Request { to, from, dialect, request } => {
+                self.request(turn, HeldRequest { to, from, dialect, request });
+            }
+            Input::Stored { lane: _, result } => self.stored(turn, result),
+            Input::Loaded { load, result } => self.loaded(turn, load, result),
+            Input::Looked { lookup, result } => self.looked(turn, lookup, result),
+            Input::Gone { conn } => self.gone(conn),
+            Input::Wake => self.wake(turn),
+            Input::Stop => self.stop(turn),
+        }
+        self.settle(turn);
+    }
+
+    /// The moment at which [`Input::Wake`] is wanted next.
+    pub fn next_wake(&self) -> Option<Instant> {
+        let ready = matches!(self.phase, Phase::Ready);
+        let groups = if ready { self.groups.next_deadline() } else { None };
+        [self.answers.next_deadline(), self.fetches.next_deadline(), groups, self.upkeep.next()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> Status {
+        let offline = |(log, p): (&LogId, &Replica)| p.offline.clone().map(|why| (*log, why));
+        Status {
+            ready: matches!(self.phase, Phase::Ready),
+            dead: if let Phase::Dead(why) = &self.phase { Some(why.clone()) } else { None },
+            partitions: self.partitions.len(),
+            offline: self.partitions.iter().filter_map(offline).collect(),
+            topics: self.controller.image().topics().count(),
+            tail_bytes: self.tails.used(),
+        }
+    }
+
+    /// Carries the consequences of a step to their end: who waited is answered, what is too much is dropped.
+    fn settle(&mut self, turn: &mut Turn) {
+        while let Some(log) = self.moved.pop_first() {
+            self.committed(turn, log);
+        }
+        self.checkpoint_when_much(turn);
+        if std::mem::take(&mut self.rules_stale) {
+            self.publish_rules(turn);
+        }
+        while let Some((log, base)) = self.tails.overdue() {
+            if let Some(partition) = self.partitions.get_mut(&log) {
+                partition.log.evict(base, &mut self.tails);
+            }
+        }
+    }
+
+    fn gone(&mut self, conn: crate::ids::ConnId) {
+        self.answers.gone(conn);
+        let parked = self.fetches.gone(conn);
+        for id in parked {
+            self.unpark(id);
+        }
+        self.groups.gone(conn);
+        self.producer_ids.gone(conn);
+        self.lookups.gone(conn);
+        self.held.retain(|held| held.to.conn != conn);
+    }
+
+    /// What a topic's configs come to.
+    fn topic_config(&self, topic: TopicId) -> &TopicConfig {
+        self.topic_configs.get(&topic).unwrap_or(&self.default_topic_config)
+    }
+
+    /// The configs of this broker that were altered while it ran: all brokers', and its own.
+    fn dynamic_configs(&self, of: ConfigOwner) -> crate::cluster::image::Configs {
+        self.controller.image().broker_configs(of).cloned().unwrap_or_default()
+    }
+
+    /// The brokers that can keep replicas.
+    fn brokers(&self) -> [BrokerId; 1] {
+        [self.me]
+    }
+
+    /// A number that this run has not drawn before: a hash of the run's seed and a count.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        mix(self.seed ^ mix(self.draws))
+    }
+}
+
+/// One round of splitmix64's finisher: every bit of the input moves about half of the output's.
+fn mix(x: u64) -> u64 {
+    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,260 @@
+//! Coming up and going down: replay the metadata log, take leadership, load the coordinators; stop with a clean checkpoint.
+
+use std::collections::BTreeMap;
+
+use crate::broker::door::{Effect, Note};
+use crate::broker::lane::Waiting;
+use crate::broker::turn::Turn;
+use crate::broker::{Broker, Replica};
+use crate::cluster::facts::Fact;
+use crate::cluster::image::MetadataImage;
+use crate::cluster::names;
+use crate::ids::{LeaderEpoch, LoadId, LogId, Offset};
+use crate::log::Log;
+use crate::record::{Batch, RecordError, Records};
+use crate::storage::ops::{LogRange, RecoveredLog, StoreOp};
+
+/// Bytes read at a time when a log is replayed: a bound on how long one step takes.
+const LOAD_BYTES: usize = 1 << 20;
+
+/// Most bytes that a batch of the broker's own may unpack to. None of them is compressed, but a tool may have written some.
+const REPLAY_BYTES: usize = 64 << 20;
+
+/// How far the start has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The storage has told what there is.
+    Found {
+        /// The logs.
+        logs: Vec<RecoveredLog>,
+    },
+    /// The metadata log is being replayed; the other logs wait for what it says about them.
+    Replaying {
+        /// The other logs.
+        logs: BTreeMap<LogId, RecoveredLog>,
+    },
+    /// The fact that this broker has started is on its way.
+    Starting {
+        /// The other logs.
+        logs: BTreeMap<LogId, RecoveredLog>,
+    },
+    /// Clients are answered.
+    Ready,
+    /// The last checkpoint is on its way.
+    Stopping,
+    /// The log directory is dead, or the metadata cannot be read.
+    Dead(String),
+}
+
+/// The loads under way: which log, and up to where.
+#[derive(Debug, Default)]
+pub(super) struct Loads {
+    next: u64,
+    under_way: BTreeMap<LoadId, (LogId, Offset)>,
+}
+
+impl Loads {
+    /// Reads a log from `from` to `upto`, a piece at a time.
+    pub(super) fn begin(&mut self, turn: &mut Turn, log: LogId, from: Offset, upto: Offset) {
+        self.next += 1;
+        let load = LoadId(self.next);
+        self.under_way.insert(load, (log, upto));
+        let range = LogRange { log, from, below: upto, max_bytes: LOAD_BYTES, at_least_one: true };
+        turn.out.push(Effect::Load { load, range });
+    }
+
+    fn take(&mut self, load: LoadId) -> Option<(LogId, Offset)> {
+        self.under_way.remove(&load)
+    }
+
+    /// Stops reading a log: answers that still come mean nothing.
+    pub(super) fn cancel(&mut self, log: LogId) {
+        self.under_way.retain(|_, (l, _)| *l != log);
+    }
+}
+
+impl Broker {
+    /// The first wake: opens the metadata log, or makes it.
+    pub(super) fn begin(&mut self, turn: &mut Turn) {
+        let Phase::Found { logs } = std::mem::replace(&mut self.phase, Phase::Stopping) else { return };
+        let mut logs: BTreeMap<LogId, RecoveredLog> = logs.into_iter().map(|l| (l.log, l)).collect();
+        let Some(found) = logs.remove(&LogId::METADATA) else {
+            if !logs.is_empty() {
+                let why = "there are logs of topics in the data directory, but no metadata log that names them; \
+                           restore the directory of __cluster_metadata, or start on an empty data directory";
+                return self.die(turn, why.into());
+            }
+            return self.make_metadata_log(turn);
+        };
+        if let Some(damage) = found.damage.clone() {
+            return self.die(turn, format!("the metadata log is damaged: {damage}"));
+        }
+        if let Err(why) = self.restore_snapshot(&found) {
+            return self.die(turn, why);
+        }
+        let epoch = found.epochs.last().map_or(LeaderEpoch(0), |e| LeaderEpoch(e.epoch.0 + 1));
+        let (from, upto) = (self.controller.position().0.max(found.start), found.end);
+        let log = Log::recovered(&found);
+        self.open(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));
+        self.phase = Phase::Replaying { logs };
+        if from < upto { self.loads.begin(turn, LogId::METADATA, from, upto) } else { self.replayed(turn) }
+    }
+
+    fn restore_snapshot(&mut self, found: &RecoveredLog) -> Result<(), String> {
+        match &found.snapshot {
+            Some((at, epoch, bytes)) => {
+                self.controller.restore(MetadataImage::decode(bytes)?, (*at, *epoch));
+                Ok(())
+            }
+            None if found.start > Offset(0) => Err(format!(
+                "the metadata log begins at offset {} and there is no snapshot of what came before",
+                found.start
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn make_metadata_log(&mut self, turn: &mut Turn) {
+        let name = names::CLUSTER_METADATA.to_string();
+        self.lane.store(
+            turn,
+            StoreOp::Create { log: LogId::METADATA, name: name.clone(), index_interval_bytes: 4096 },
+        );
+        self.open(Replica::new(Log::empty(LogId::METADATA), name, LeaderEpoch(0), None));
+        self.phase = Phase::Replaying { logs: BTreeMap::new() };
+        self.replayed(turn);
+    }
+
+    /// Puts a partition where requests find it, led by this broker.
+    pub(super) fn open(&mut self, mut partition: Replica) {
+        partition.lead(partition.epoch);
+        self.partitions.insert(partition.log.id(), partition);
+    }
+
+    /// A piece of a log has been read back.
+    pub(super) fn loaded(&mut self, turn: &mut Turn, load: LoadId, result: Result<Vec<Batch>, String>) {
+        let Some((log, upto)) = self.loads.take(load) else { return };
+        let batches = match result {
+            Ok(batches) if batches.is_empty() => {
+                return self.load_failed(turn, log, format!("nothing could be read below offset {upto}"));
+            }
+            Ok(batches) => batches,
+            Err(why) => return self.load_failed(turn, log, why),
+        };
+        let next = batches.last().map_or(upto, |b| b.header().next_offset());
+        let replayed = batches.iter().try_for_each(|batch| self.replay(log, batch));
+        match replayed {
+            Err(why) => self.load_failed(turn, log, why),
+            Ok(()) if next < upto => self.loads.begin(turn, log, next, upto),
+            Ok(()) if log == LogId::METADATA => self.replayed(turn),
+            Ok(()) => self.shard_loaded(turn, log),
+        }
+    }
+
+    fn replay(&mut self, log: LogId, batch: &Batch) -> Result<(), String> {
+        for record in Records::read_all(batch, REPLAY_BYTES).map_err(|e| unreadable(batch, &e))? {
+            if log != LogId::METADATA {
+                self.replay_group_record(log, record);
+            } else if !batch.header().is_control() {
+                let fact = Fact::decode(&record.value.unwrap_or_default())
+                    .map_err(|why| format!("{why}, at offset {}", record.offset))?;
+                self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_failed(&mut self, turn: &mut Turn, log: LogId, why: String) {
+        if log == LogId::METADATA {
+            self.die(turn, format!("the metadata log cannot be read: {why}"));
+        } else {
+            self.shard_unreadable(turn, log, why);
+        }
+    }
+
+    /// The metadata log is replayed: this broker starts a new life, and leads what it led in new epochs.
+    fn replayed(&mut self, turn: &mut Turn) {
+        let Phase::Replaying { logs } = std::mem::replace(&mut self.phase, Phase::Stopping) else {
+            panic!("the metadata log was replayed twice");
+        };
+        self.phase = Phase::Starting { logs };
+        let incarnation = self.draw();
+        self.decide(turn, vec![Fact::BrokerStarted { broker: self.me, incarnation }]);
+    }
+
+    /// The start is committed: opens every partition that the image gives this broker, and answers who waited.
+    pub(super) fn started(&mut self, turn: &mut Turn) {
+        let Phase::Starting { logs } = std::mem::replace(&mut self.phase, Phase::Ready) else { return };
+        self.open_partitions(turn, logs);
+        self.reconfigure(turn);
+        self.lead_shards(turn);
+        self.begin_upkeep(turn);
+        turn.out.push(Effect::Note(Note::Ready));
+        while let Some(held) = self.held.pop_front() {
+            self.request(turn, held);
+        }
+    }
+
+    fn open_partitions(&mut self, turn: &mut Turn, mut logs: BTreeMap<LogId, RecoveredLog>) {
+        let image = self.controller.image();
+        let mut wanted = Vec::with_capacity(image.partition_count());
+        for topic in image.topics() {
+            for (index, state) in topic.partitions.iter().enumerate() {
+                let log = LogId { topic: topic.id, partition: index as i32 };
+                wanted.push((log, topic.name.clone(), state.leader_epoch));
+            }
+        }
+        for (log, name, epoch) in wanted {
+            match logs.remove(&log) {
+                Some(found) => self.open_found(turn, found, name, epoch),
+                None => self.make_log(turn, log, name, epoch),
+            }
+        }
+        for stray in logs.into_keys() {
+            turn.info(format!("removing the log {stray:?}: its topic has been deleted"));
+            self.lane.store(turn, StoreOp::Remove { log: stray });
+        }
+    }
+
+    fn open_found(&mut self, turn: &mut Turn, found: RecoveredLog, name: String, epoch: LeaderEpoch) {
+        if let Some(damage) = &found.damage {
+            turn.warn(format!(
+                "{name}-{} is offline: {damage}. Nothing was cut off; restore the file from a copy, or delete the topic",
+                found.log.partition
+            ));
+        }
+        let log = Log::recovered(&found);
+        self.open(Replica::new(log, name, epoch, found.damage));
+    }
+
+    /// Makes a partition that is new on this broker.
+    pub(super) fn make_log(&mut self, turn: &mut Turn, log: LogId, name: String, epoch: LeaderEpoch) {
+        let index_interval_bytes = self.topic_config(log.topic).index_interval_bytes;
+        self.lane.store(turn, StoreOp::Create { log, name: name.clone(), index_interval_bytes });
+        self.open(Replica::new(Log::empty(log), name, epoch, None));
+    }
+
+    /// Stops in order: what was appended becomes durable, then the clean checkpoint.
+    pub(super) fn stop(&mut self, turn: &mut Turn) {
+        if matches!(self.phase, Phase::Dead(_)) {
+            return turn.out.push(Effect::Stopped);
+        }
+        if matches!(self.phase, Phase::Ready) {
+            self.keep_snapshot(turn);
+            self.keep_producers(turn);
+        }
+        self.phase = Phase::Stopping;
+        self.lane.store_and_wait(turn, StoreOp::Checkpoint { clean: true }, Waiting::Stop);
+    }
+
+    /// Nothing works any more. Nothing is acknowledged from here on.
+    pub(super) fn die(&mut self, turn: &mut Turn, why: String) {
+        turn.out.push(Effect::Note(Note::DiskDead(why.clone())));
+        self.phase = Phase::Dead(why);
+        self.refuse_held(turn);
+    }
+}
+
+fn unreadable(batch: &Batch, why: &RecordError) -> String {
+    format!("the batch at offset {} is damaged: {why}", batch.header().base_offset)
+}

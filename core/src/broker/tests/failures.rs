@@ -1,0 +1,66 @@
+//! A disk that is full, nearly full, or dead.
+
+use super::{Rig, batch, idempotent};
+use crate::broker::door::{Input, Note};
+use crate::ids::LaneId;
+use crate::wire::ErrorCode;
+
+#[test]
+fn an_append_that_finds_the_disk_full_is_refused_and_the_log_goes_on_from_where_it_was() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    let log = rig.log("t", 0);
+    let first = rig.produce("t", -1, idempotent(0, 0, "a"));
+    assert_eq!(rig.produced(first).base_offset, 0);
+    rig.prompt = false;
+    let lost = rig.produce("t", -1, idempotent(0, 1, "b"));
+    let behind = rig.produce("t", -1, idempotent(0, 2, "c"));
+    rig.complete(&[log]);
+    for to in [lost, behind] {
+        let refused = rig.produced(to);
+        assert_eq!((refused.error_code, refused.base_offset), (ErrorCode::KAFKA_STORAGE_ERROR, -1));
+        assert!(refused.error_message.unwrap().contains("No space left"));
+    }
+    rig.prompt = true;
+    rig.complete(&[]);
+    let again = rig.produce("t", -1, idempotent(0, 1, "b"));
+    assert_eq!(
+        rig.produced(again).base_offset,
+        1,
+        "the offset is given out again, the sequence is not remembered"
+    );
+}
+
+#[test]
+fn with_little_room_left_produce_is_refused_but_reads_and_deletes_go_on() {
+    let mut rig = Rig::new(&[("quipu.disk.reserve.bytes", "1000000")]);
+    rig.create("t", 1, &[]);
+    let kept = rig.produce("t", -1, batch(&["a"]));
+    assert_eq!(rig.produced(kept).error_code, ErrorCode::NONE);
+    rig.free_bytes = 999_999;
+    rig.create("other", 1, &[]);
+    let refused = rig.produce("t", -1, batch(&["b"]));
+    let refused = rig.produced(refused);
+    assert_eq!(refused.error_code, ErrorCode::KAFKA_STORAGE_ERROR);
+    assert!(refused.error_code.retriable() && refused.error_message.unwrap().contains("nearly full"));
+    assert!(rig.notes.iter().any(|n| matches!(n, Note::Warn(text) if text.contains("nearly full"))));
+    let request = rig.fetch_from("t", 0);
+    assert!(matches!(rig.ask(request), crate::wire::Response::Fetch(_)));
+    rig.free_bytes = 2_000_000;
+    rig.create("third", 1, &[]);
+    let again = rig.produce("t", -1, batch(&["b"]));
+    assert_eq!(rig.produced(again).error_code, ErrorCode::NONE, "recovers without a restart");
+}
+
+#[test]
+fn after_a_sync_error_nothing_is_acknowledged_any_more() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    rig.prompt = false;
+    let to = rig.produce("t", 1, batch(&["a"]));
+    rig.step(Input::Stored { lane: LaneId(0), result: Err("sync of t-0: Input/output error".into()) });
+    assert_eq!(rig.produced(to).error_code, ErrorCode::KAFKA_STORAGE_ERROR);
+    assert!(rig.broker.status().dead.unwrap().contains("Input/output error"));
+    rig.produce("t", 1, batch(&["b"]));
+    assert!(rig.closed[0].contains("cannot serve"));
+}

@@ -1,0 +1,97 @@
+//! Starting over what is on disk: the metadata log is replayed, epochs move on, strays go.
+
+use super::{Rig, batch, recovered};
+use crate::broker::door::Note;
+use crate::ids::{LeaderEpoch, LogId, TopicId};
+use crate::storage::ops::StoreOp;
+use crate::wire::ErrorCode;
+
+/// The same data directory under a new broker.
+fn restart(rig: Rig) -> Rig {
+    let logs = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
+    let mut next = Rig::over(&[], logs);
+    next.disk = rig.disk;
+    next
+}
+
+#[test]
+fn topics_configs_and_records_are_there_again_and_the_leader_epoch_has_moved_on() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 3, &[("retention.ms", "1234")]);
+    let to = rig.produce("t", -1, batch(&["a", "b"]));
+    assert_eq!(rig.produced(to).base_offset, 0);
+    let id = rig.log("t", 0).topic;
+    let mut rig = restart(rig);
+    rig.wake();
+    assert!(rig.broker.status().ready);
+    assert_eq!(rig.log("t", 2).topic, id);
+    assert_eq!(rig.broker.topic_config(id).retention_ms, Some(1234));
+    let to = rig.produce("t", -1, batch(&["c"]));
+    assert_eq!(rig.produced(to).base_offset, 2);
+    let epochs: Vec<LeaderEpoch> =
+        rig.disk[&rig.log("t", 0)].iter().map(|b| b.header().leader_epoch).collect();
+    assert_eq!(epochs, [LeaderEpoch(0), LeaderEpoch(1)]);
+}
+
+#[test]
+fn a_log_without_a_topic_is_removed_and_a_topic_without_a_log_gets_one() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    let stray = LogId { topic: TopicId([8; 16]), partition: 0 };
+    rig.disk.insert(stray, Vec::new());
+    let wanted = rig.log("t", 0);
+    assert!(!rig.disk.contains_key(&wanted), "nothing was appended");
+    let mut rig = restart(rig);
+    rig.prompt = false;
+    rig.wake();
+    rig.complete(&[]);
+    let ops: Vec<&StoreOp> = rig.queued.iter().map(|(_, op)| op).collect();
+    assert!(ops.iter().any(|op| matches!(op, StoreOp::Remove { log } if *log == stray)), "{ops:?}");
+    assert!(ops.iter().any(|op| matches!(op, StoreOp::Create { log, .. } if *log == wanted)), "{ops:?}");
+}
+
+#[test]
+fn a_damaged_partition_is_offline_and_named_while_the_others_go_on() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    rig.create("u", 1, &[]);
+    for topic in ["t", "u"] {
+        rig.produce(topic, 1, batch(&["a"]));
+    }
+    let broken = rig.log("t", 0);
+    let mut logs: Vec<_> = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
+    logs.iter_mut().filter(|l| l.log == broken).for_each(|l| l.damage = Some("00.log at byte 7".into()));
+    let mut next = Rig::over(&[], logs);
+    next.disk = std::mem::take(&mut rig.disk);
+    next.wake();
+    assert!(
+        next.notes.iter().any(|n| matches!(n, Note::Warn(w) if w.contains("t-0") && w.contains("at byte 7")))
+    );
+    let to = next.produce("t", 1, batch(&["b"]));
+    assert_eq!(next.produced(to).error_code, ErrorCode::KAFKA_STORAGE_ERROR);
+    let to = next.produce("u", 1, batch(&["b"]));
+    assert_eq!(next.produced(to).base_offset, 1);
+}
+
+#[test]
+fn requests_that_come_before_the_start_is_committed_wait_for_it() {
+    let mut rig = Rig::over(&[], Vec::new());
+    rig.prompt = false;
+    rig.wake();
+    let to = rig.send(crate::wire::messages::describe_cluster::DescribeClusterRequest {
+        endpoint_type: 1,
+        ..Default::default()
+    });
+    assert!(rig.replies.is_empty());
+    rig.complete(&[]);
+    assert!(rig.replies.contains_key(&to));
+}
+
+#[test]
+fn topic_logs_without_a_metadata_log_are_never_touched() {
+    let log = LogId { topic: TopicId([8; 16]), partition: 0 };
+    let mut rig = Rig::over(&[], vec![recovered(log, &[])]);
+    rig.prompt = false;
+    rig.wake();
+    assert!(rig.queued.is_empty() && rig.broker.status().dead.unwrap().contains("no metadata log"));
+}

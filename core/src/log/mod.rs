@@ -1,0 +1,285 @@
+//! One log as the machine sees it: its marks, epochs, segments, producers and hot tail. The bytes themselves are on disk.
+//!
+//! `start <= stable <= high <= end` and `flushed <= end`, always. `end` moves when the machine appends, `flushed` when the
+//! disk says synced, `high` when every in-sync replica has flushed.
+
+pub mod epochs;
+pub mod segments;
+pub mod tail;
+
+use crate::ids::{LeaderEpoch, LogId, Offset};
+use crate::log::epochs::Epochs;
+use crate::log::segments::{Segments, Shape};
+use crate::log::tail::{Tail, TailSpace};
+use crate::producer::ProducerTable;
+use crate::record::Batch;
+use crate::storage::ops::{LogRange, RecoveredLog};
+use crate::time::Timestamp;
+
+/// A log. See the head of this room for what its marks mean.
+#[derive(Debug)]
+pub struct Log {
+    id: LogId,
+    start: Offset,
+    high: Offset,
+    flushed: Offset,
+    end: Offset,
+    epochs: Epochs,
+    segments: Segments,
+    producers: ProducerTable,
+    tail: Tail,
+    /// Bytes appended since the log was opened, and of those, flushed: what long polls count.
+    appended_bytes: u64,
+    /// How often the log was cut back: a completion from before a cut says nothing about what came after it.
+    cuts: u64,
+}
+
+/// What an append came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of the first record.
+    pub base: Offset,
+    /// Offset after the last record: the new end.
+    pub end: Offset,
+    /// Whether a new segment begins with it.
+    pub roll: bool,
+}
+
+/// Where a read of a log finds its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Slice {
+    /// There is nothing between the offset and the limit.
+    Empty,
+    /// Whole batches from the hot tail.
+    Held(Vec<bytes::Bytes>),
+    /// On disk.
+    OnDisk(LogRange),
+}
+
+impl Log {
+    /// A log that has just been created.
+    pub fn empty(id: LogId) -> Log {
+        Log {
+            id,
+            start: Offset(0),
+            high: Offset(0),
+            flushed: Offset(0),
+            end: Offset(0),
+            epochs: Epochs::default(),
+            segments: Segments::empty(),
+            producers: ProducerTable::default(),
+            tail: Tail::new(Offset(0)),
+            appended_bytes: 0,
+            cuts: 0,
+        }
+    }
+
+    /// A log as a start found it: everything in it is flushed. The high watermark is for the replica to find out.
+    pub fn recovered(found: &RecoveredLog) -> Log {
+        let log = Log {
+            id: found.log,
+            start: found.start,
+            high: found.start,
+            flushed: found.end,
+            end: found.end,
+            epochs: Epochs::new(found.epochs.clone()),
+            segments: Segments::new(found.segments.clone()),
+            producers: found.producers.clone(),
+            tail: Tail::new(found.end),
+            appended_bytes: 0,
+            cuts: 0,
+        };
+        log.assert_marks();
+        log
+    }
+
+    /// Stamps the batch with the next offsets and the leader's epoch and takes it in. The caller stores it.
+    pub fn append(&mut self, batch: &mut Batch, context: &AppendContext, space: &mut TailSpace) -> Appended {
+        let base = self.end;
+        batch.stamp(base, context.epoch);
+        let header = *batch.header();
+        assert!(
+            header.last_offset_delta >= 0 && header.count > 0,
+            "an empty batch reached the log {:?}",
+            self.id
+        );
+        let roll = self.segments.append(&header, batch.size() as u64, context.shape, context.at);
+        self.epochs.assign(context.epoch, base);
+        self.producers.append(&header, context.at);
+        self.producers.settle(header.producer_id, self.flushed);
+        self.tail.push(self.id, batch, space);
+        self.end = header.next_offset();
+        self.appended_bytes += batch.size() as u64;
+        self.assert_marks();
+        Appended { base, end: self.end, roll }
+    }
+
+    /// The disk has synced everything below `to`.
+    pub fn flushed_to(&mut self, to: Offset) {
+        assert!(to <= self.end, "{:?}: flushed {to} beyond the end {}", self.id, self.end);
+        self.flushed = self.flushed.max(to);
+        self.assert_marks();
+    }
+
+    /// Every in-sync replica has flushed everything below `to`.
+    pub fn raise_high(&mut self, to: Offset) -> bool {
+        assert!(to <= self.end, "{:?}: high watermark {to} beyond the end {}", self.id, self.end);
+        let moved = to > self.high;
+        self.high = self.high.max(to);
+        self.assert_marks();
+        moved
+    }
+
+    /// Cuts the log back to `to`, as after an append that the disk refused. What was flushed never goes.
+    pub fn truncate(&mut self, to: Offset, space: &mut TailSpace) {
+        assert!(
+            self.high <= to && to <= self.end,
+            "{:?}: cut to {to} below the high watermark {}",
+            self.id,
+            self.high
+        );
+        self.end = to;
+        self.flushed = self.flushed.min(to);
+        self.epochs.truncate(to);
+        self.segments.truncate(to);
+        self.producers.truncate(to);
+        self.tail.truncate(to, space);
+        self.cuts += 1;
+        self.assert_marks();
+    }
+
+    /// Moves the start forward, as retention and DeleteRecords do. Answers whether it moved.
+    pub fn raise_start(&mut self, to: Offset) -> bool {
+        assert!(to <= self.high, "{:?}: start {to} beyond the high watermark {}", self.id, self.high);
+        if to <= self.start {
+            return false;
+        }
+        self.start = to;
+        self.epochs.trim(to);
+        self.segments.trim(to);
+        self.assert_marks();
+        true
+    }
+
+    /// Where the records from `range.from` on are, below `range.below`. Pure.
+    pub fn read(&self, range: LogRange) -> Slice {
+        assert!(
+            range.below <= self.flushed,
+            "{:?}: read up to {}, flushed is {}",
+            self.id,
+            range.below,
+            self.flushed
+        );
+        if range.from >= range.below {
+            return Slice::Empty;
+        }
+        if range.from < self.tail.start() {
+            return Slice::OnDisk(LogRange { below: range.below.min(self.tail.start()), ..range });
+        }
+        match self.tail.read(&range) {
+            chunks if chunks.is_empty() => Slice::Empty,
+            chunks => Slice::Held(chunks),
+        }
+    }
+
+    /// Gives up the part of the tail that begins with the batch at `base`, if it is still the oldest.
+    pub fn evict(&mut self, base: Offset, space: &mut TailSpace) {
+        self.tail.evict(base, space);
+    }
+
+    /// Gives up the whole tail, before the log goes.
+    pub fn clear_tail(&mut self, space: &mut TailSpace) {
+        self.tail.clear(self.id, self.end, space);
+    }
+
+    /// What it is called.
+    pub fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// The first offset that can be read.
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// The last stable offset: what read_committed consumers read below. Without transactions, the high watermark.
+    pub fn stable(&self) -> Offset {
+        self.high
+    }
+
+    /// The high watermark.
+    pub fn high(&self) -> Offset {
+        self.high
+    }
+
+    /// The offset below which this replica's disk has everything.
+    pub fn flushed(&self) -> Offset {
+        self.flushed
+    }
+
+    /// The log end offset.
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// How often it was cut back.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
+    /// Where its leader epochs begin.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+
+    /// Its segments.
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// Its producers.
+    pub fn producers(&self) -> &ProducerTable {
+        &self.producers
+    }
+
+    /// Forgets producers that were last heard of before `before`. Answers how many.
+    pub fn expire_producers(&mut self, before: Timestamp) -> usize {
+        self.producers.expire(before)
+    }
+
+    /// Its leader epoch of the newest record, if there is one.
+    pub fn last_epoch(&self) -> Option<LeaderEpoch> {
+        self.epochs.last().map(|e| e.epoch)
+    }
+
+    /// Bytes appended since it was opened.
+    pub fn appended_bytes(&self) -> u64 {
+        self.appended_bytes
+    }
+
+    /// The next append begins a new segment.
+    pub fn roll_next(&mut self) {
+        self.segments.roll_next();
+    }
+
+    fn assert_marks(&self) {
+        let (start, stable, high, flushed, end) =
+            (self.start, self.stable(), self.high, self.flushed, self.end);
+        assert!(
+            start <= stable && stable <= high && high <= end && flushed <= end,
+            "{:?}: start {start}, stable {stable}, high {high}, flushed {flushed}, end {end}",
+            self.id
+        );
+    }
+}
+
+/// What an append needs to know beside the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct AppendContext {
+    /// The leader's epoch.
+    pub epoch: LeaderEpoch,
+    /// When a segment is full.
+    pub shape: Shape,
+    /// The wall clock.
+    pub at: Timestamp,
+}

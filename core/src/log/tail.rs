@@ -1,0 +1,230 @@
+//! The hot tail: the newest batches of the logs kept in memory for consumers that keep up, bounded for the whole node.
+//!
+//! Batches leave in the order they came, over all logs. Small batches, and the stamped prefixes of large ones, are copied
+//! into shared chunks, so that a batch of a hundred bytes does not pin the frame of a megabyte that it arrived in.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::ids::{LogId, Offset};
+use crate::record::Batch;
+use crate::storage::ops::LogRange;
+
+/// Batches smaller than this are copied whole.
+const COPIED_BELOW_BYTES: usize = 4096;
+/// Memory that a batch costs beside its bytes: its entries here and in the order of eviction.
+const KEPT_OVERHEAD_BYTES: usize = 128;
+/// Size of the shared chunks.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The memory of all tails together.
+#[derive(Debug)]
+pub struct TailSpace {
+    limit: usize,
+    used: usize,
+    order: VecDeque<(LogId, Offset)>,
+    chunk: BytesMut,
+}
+
+impl TailSpace {
+    /// Room for `limit` bytes of batches.
+    pub fn new(limit: usize) -> TailSpace {
+        TailSpace { limit, used: 0, order: VecDeque::new(), chunk: BytesMut::new() }
+    }
+
+    /// The batch that has to go next, while the tails are larger than they may be.
+    pub fn overdue(&mut self) -> Option<(LogId, Offset)> {
+        if self.used <= self.limit { None } else { self.order.pop_front() }
+    }
+
+    /// Bytes held.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    fn copy(&mut self, parts: &[&[u8]]) -> Bytes {
+        let size = parts.iter().map(|p| p.len()).sum();
+        if self.chunk.capacity() - self.chunk.len() < size {
+            self.chunk = BytesMut::with_capacity(CHUNK_BYTES.max(size));
+        }
+        parts.iter().for_each(|p| self.chunk.extend_from_slice(p));
+        self.chunk.split().freeze()
+    }
+}
+
+/// The newest batches of one log.
+#[derive(Debug)]
+pub struct Tail {
+    start: Offset,
+    batches: VecDeque<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    base: Offset,
+    next: Offset,
+    /// The whole batch when it is small, else its first 16 bytes.
+    head: Bytes,
+    /// What follows; empty when the batch is small.
+    rest: Bytes,
+}
+
+impl Kept {
+    fn size(&self) -> usize {
+        self.head.len() + self.rest.len()
+    }
+
+    /// What it costs to keep, with what it takes to remember it.
+    fn cost(&self) -> usize {
+        self.size() + KEPT_OVERHEAD_BYTES
+    }
+}
+
+impl Tail {
+    /// An empty tail of a log that ends at `end`.
+    pub fn new(end: Offset) -> Tail {
+        Tail { start: end, batches: VecDeque::new() }
+    }
+
+    /// The first offset it holds; the log's end when it holds none.
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
+    /// Keeps a stamped batch.
+    pub fn push(&mut self, log: LogId, batch: &Batch, space: &mut TailSpace) {
+        let header = batch.header();
+        let (prefix, rest) = (batch.prefix(), batch.rest());
+        let kept = if batch.size() < COPIED_BELOW_BYTES {
+            Kept {
+                base: header.base_offset,
+                next: header.next_offset(),
+                head: space.copy(&[&prefix, &rest]),
+                rest: Bytes::new(),
+            }
+        } else {
+            Kept { base: header.base_offset, next: header.next_offset(), head: space.copy(&[&prefix]), rest }
+        };
+        space.used += kept.cost();
+        space.order.push_back((log, kept.base));
+        self.batches.push_back(kept);
+    }
+
+    /// Whole batches from the one that holds `range.from` on, while they fit. The caller has checked that it is here.
+    pub fn read(&self, range: &LogRange) -> Vec<Bytes> {
+        let first = self.batches.partition_point(|b| b.next <= range.from);
+        let mut chunks = Vec::new();
+        let mut size = 0;
+        for kept in self.batches.range(first..).take_while(|b| b.next <= range.below) {
+            let forced = size == 0 && range.at_least_one;
+            if size + kept.size() > range.max_bytes && !forced {
+                break;
+            }
+            size += kept.size();
+            chunks.push(kept.head.clone());
+            if !kept.rest.is_empty() {
+                chunks.push(kept.rest.clone());
+            }
+        }
+        chunks
+    }
+
+    /// Drops the batch at `base` if it is the oldest one here.
+    pub fn evict(&mut self, base: Offset, space: &mut TailSpace) {
+        if let Some(kept) = self.batches.pop_front_if(|kept| kept.base == base) {
+            space.used -= kept.cost();
+            self.start = kept.next;
+        }
+    }
+
+    /// Drops what lies at or beyond `end`.
+    pub fn truncate(&mut self, end: Offset, space: &mut TailSpace) {
+        while let Some(kept) = self.batches.pop_back_if(|kept| kept.base >= end) {
+            space.used -= kept.cost();
+        }
+        self.start = if self.batches.is_empty() { end } else { self.start };
+    }
+
+    /// Drops everything, before the log goes.
+    pub fn clear(&mut self, log: LogId, end: Offset, space: &mut TailSpace) {
+        space.order.retain(|(of, _)| *of != log);
+        self.batches.drain(..).for_each(|kept| space.used -= kept.cost());
+        self.start = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::LeaderEpoch;
+    use crate::ids::TopicId;
+    use crate::record::build::BatchBuilder;
+    use crate::time::Timestamp;
+
+    const LOG: LogId = LogId { topic: TopicId([7; 16]), partition: 0 };
+
+    fn batch(at: i64, value: &[u8]) -> Batch {
+        let mut b = BatchBuilder::plain(Timestamp(1), &[(None, Some(Bytes::copy_from_slice(value)))]);
+        b.stamp(Offset(at), LeaderEpoch(3));
+        b
+    }
+
+    fn range(from: i64, below: i64, max_bytes: usize) -> LogRange {
+        LogRange { log: LOG, from: Offset(from), below: Offset(below), max_bytes, at_least_one: true }
+    }
+
+    fn joined(chunks: Vec<Bytes>) -> Vec<u8> {
+        chunks.concat()
+    }
+
+    #[test]
+    fn batches_are_read_back_as_they_were_stamped_whether_copied_or_shared() {
+        let mut space = TailSpace::new(1 << 20);
+        let mut tail = Tail::new(Offset(0));
+        let batches = [batch(0, b"small"), batch(1, &[9; 10_000]), batch(2, b"small again")];
+        batches.iter().for_each(|b| tail.push(LOG, b, &mut space));
+        let all: Vec<u8> = batches.iter().flat_map(|b| b.to_bytes().to_vec()).collect();
+        assert_eq!(joined(tail.read(&range(0, 3, usize::MAX))), all);
+        assert_eq!(joined(tail.read(&range(1, 2, usize::MAX))), batches[1].to_bytes());
+    }
+
+    #[test]
+    fn the_first_batch_is_read_even_when_it_is_larger_than_asked() {
+        let mut space = TailSpace::new(1 << 20);
+        let mut tail = Tail::new(Offset(0));
+        let batches = [batch(0, &[1; 9_000]), batch(1, &[2; 9_000])];
+        batches.iter().for_each(|b| tail.push(LOG, b, &mut space));
+        assert_eq!(joined(tail.read(&range(0, 2, 10))), batches[0].to_bytes());
+        assert!(tail.read(&LogRange { at_least_one: false, ..range(0, 2, 10) }).is_empty());
+    }
+
+    #[test]
+    fn the_oldest_batches_of_all_logs_go_first_and_the_memory_stays_bounded() {
+        let mut space = TailSpace::new(50_000);
+        let mut tail = Tail::new(Offset(0));
+        for at in 0..100 {
+            tail.push(LOG, &batch(at, &[at as u8; 5_000]), &mut space);
+            while let Some((_, base)) = space.overdue() {
+                tail.evict(base, &mut space);
+            }
+            assert!(space.used() <= 50_000);
+        }
+        assert!(tail.start() > Offset(85));
+        assert_eq!(joined(tail.read(&range(99, 100, 1))), batch(99, &[99; 5_000]).to_bytes());
+    }
+
+    #[test]
+    fn a_cut_tail_begins_where_the_log_ends() {
+        let mut space = TailSpace::new(1 << 20);
+        let mut tail = Tail::new(Offset(0));
+        (0..4).for_each(|at| tail.push(LOG, &batch(at, b"x"), &mut space));
+        tail.truncate(Offset(2), &mut space);
+        assert_eq!((tail.start(), tail.read(&range(0, 2, usize::MAX)).len()), (Offset(0), 2));
+        tail.truncate(Offset(0), &mut space);
+        assert_eq!((tail.start(), space.used()), (Offset(0), 0));
+        tail.push(LOG, &batch(0, b"y"), &mut space);
+        tail.clear(LOG, Offset(1), &mut space);
+        assert_eq!((tail.start(), space.used()), (Offset(1), 0));
+    }
+}
