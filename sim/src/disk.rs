@@ -1,0 +1,438 @@
+//! A disk in memory that loses, refuses and garbles what a real one may.
+//!
+//! The fault model:
+//! - **Power loss** ([`SimDisk::lose_power`]): of each file, of what was written since its last sync, any subset of the
+//!   512-byte sectors is there, whatever the order they were written in; its length is any that it had since, on its own
+//!   account, the rest zeros. Of each directory, each entry made, renamed or removed since its last sync is so or is not.
+//! - **Process kill** ([`SimDisk::restart`]): everything written is there, synced or not.
+//! - **Crash in the middle** ([`SimDisk::crash_after`]): the n-th operation that changes something, and all after it,
+//!   fail. That one may have happened in part: of a sync of many files some are synced.
+//! - **Failed sync** ([`SimDisk::fail_next_sync`]): an error, after which the pages count as clean though only some
+//!   sectors reached the disk: the next sync says Ok, and a power loss shows what was lost.
+//! - **I/O error** ([`SimDisk::fail_after`]): one operation fails and did nothing.
+//! - **Full disk** ([`SimDisk::set_room`]): a write beyond the room fails with any part of it written. Room may come back.
+//! - **Bit rot** ([`SimDisk::flip`]): a bit of what is at rest is another one.
+//!
+//! Not modelled: a sync that lies, writes to a wrong place, reads that fail only sometimes.
+
+mod node;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use quipu_core::disk::{Disk, DiskError, DiskErrorKind, DiskResult};
+
+use crate::rng::Rng;
+use node::{DirNode, FileNode, NodeId};
+
+const ROOT: NodeId = 0;
+/// What an unlimited disk claims to have.
+const UNLIMITED: u64 = 1 << 40;
+
+/// A simulated disk. Clones are the same disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    world: Arc<Mutex<World>>,
+}
+
+/// An open file of a simulated disk.
+#[derive(Clone)]
+pub struct SimFile {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    node: NodeId,
+    /// Which life of the machine it was opened in.
+    life: u64,
+    world: Arc<Mutex<World>>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        lock(&self.world).open -= 1;
+    }
+}
+
+struct World {
+    files: BTreeMap<NodeId, FileNode>,
+    dirs: BTreeMap<NodeId, DirNode>,
+    next_node: NodeId,
+    rng: Rng,
+    life: u64,
+    down: bool,
+    /// Changing operations so far.
+    changes: u64,
+    crash_at: Option<u64>,
+    fail_at: Option<u64>,
+    fail_sync: bool,
+    room: Option<u64>,
+    open: usize,
+    most_open: usize,
+}
+
+impl SimDisk {
+    /// An empty disk whose faults are drawn from this seed.
+    pub fn new(seed: u64) -> SimDisk {
+        let world = World {
+            files: BTreeMap::new(),
+            dirs: BTreeMap::from([(ROOT, DirNode::default())]),
+            next_node: 1,
+            rng: Rng::new(seed),
+            life: 0,
+            down: false,
+            changes: 0,
+            crash_at: None,
+            fail_at: None,
+            fail_sync: false,
+            room: None,
+            open: 0,
+            most_open: 0,
+        };
+        SimDisk { world: Arc::new(Mutex::new(world)) }
+    }
+
+    /// The power goes and comes back: only what was synced is certain to be there.
+    pub fn lose_power(&self) {
+        let mut world = self.lock();
+        let World { files, dirs, rng, .. } = &mut *world;
+        files.values_mut().for_each(|f| f.lose_power(rng));
+        dirs.values_mut().for_each(|d| d.lose_power(rng));
+        world.revive();
+    }
+
+    /// The process was killed and starts again: everything it wrote is there.
+    pub fn restart(&self) {
+        self.lock().revive();
+    }
+
+    /// After so many more operations that change something the machine stops, in the middle of the next.
+    pub fn crash_after(&self, changes: u64) {
+        let mut world = self.lock();
+        world.crash_at = Some(world.changes + changes + 1);
+    }
+
+    /// Whether the machine has stopped.
+    pub fn is_down(&self) -> bool {
+        self.lock().down
+    }
+
+    /// After so many more operations that change something, the next one fails with an I/O error.
+    pub fn fail_after(&self, changes: u64) {
+        let mut world = self.lock();
+        world.fail_at = Some(world.changes + changes + 1);
+    }
+
+    /// The next sync of files fails.
+    pub fn fail_next_sync(&self) {
+        self.lock().fail_sync = true;
+    }
+
+    /// Sets how many bytes all files together may have; `None`: any number.
+    pub fn set_room(&self, bytes: Option<u64>) {
+        self.lock().room = bytes;
+    }
+
+    /// Bytes of all files together.
+    pub fn used(&self) -> u64 {
+        self.lock().used()
+    }
+
+    /// Operations so far that changed something.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// How many files are open now, and how many were at most.
+    pub fn open_files(&self) -> (usize, usize) {
+        let world = self.lock();
+        (world.open, world.most_open)
+    }
+
+    /// Flips a bit of a file at rest.
+    ///
+    /// # Panics
+    /// There is no such file or byte.
+    pub fn flip(&self, path: &str, at: u64, bit: u8) {
+        let mut world = self.lock();
+        let node = world.find(path).expect("the file to damage");
+        world.files.get_mut(&node).expect("a file").flip(at, bit);
+    }
+
+    /// The contents of a file, if it is there.
+    pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
+        let world = self.lock();
+        world.find(path).ok().and_then(|node| world.files.get(&node)).map(|f| f.now.clone())
+    }
+
+    /// Every file, by path, with its length.
+    pub fn paths(&self) -> BTreeMap<String, u64> {
+        let world = self.lock();
+        let mut out = BTreeMap::new();
+        world.collect(ROOT, "", &mut out);
+        out
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        lock(&self.world)
+    }
+
+    fn handle(&self, mut world: MutexGuard<'_, World>, node: NodeId) -> SimFile {
+        world.open += 1;
+        world.most_open = world.most_open.max(world.open);
+        let life = world.life;
+        SimFile { handle: Arc::new(Handle { node, life, world: Arc::clone(&self.world) }) }
+    }
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn error(kind: DiskErrorKind, what: &str) -> DiskError {
+    DiskError { kind, message: what.to_string() }
+}
+
+impl World {
+    fn revive(&mut self) {
+        self.life += 1;
+        (self.down, self.crash_at, self.fail_at, self.fail_sync) = (false, None, None, false);
+    }
+
+    fn up(&self) -> DiskResult<()> {
+        if self.down { Err(error(DiskErrorKind::Io, "the machine is off")) } else { Ok(()) }
+    }
+
+    /// Before an operation that changes something. `Ok(true)`: the machine stops during this one.
+    fn change(&mut self) -> DiskResult<bool> {
+        self.up()?;
+        self.changes += 1;
+        if self.fail_at == Some(self.changes) {
+            return Err(error(DiskErrorKind::Io, "an I/O error"));
+        }
+        self.down = self.crash_at == Some(self.changes);
+        Ok(self.down)
+    }
+
+    fn done(&self) -> DiskResult<()> {
+        self.up()
+    }
+
+    fn find(&self, path: &str) -> DiskResult<NodeId> {
+        let missing = || error(DiskErrorKind::NotFound, &format!("{path}: no such file or directory"));
+        path.split('/').filter(|part| !part.is_empty()).try_fold(ROOT, |dir, part| {
+            self.dirs.get(&dir).and_then(|d| d.now.get(part)).copied().ok_or_else(missing)
+        })
+    }
+
+    /// The directory a path is in, and its name there.
+    fn parent<'p>(&mut self, path: &'p str) -> DiskResult<(&mut DirNode, &'p str)> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let node = self.find(dir)?;
+        let dir = self.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?;
+        Ok((dir, name))
+    }
+
+    fn file(&mut self, file: &SimFile) -> DiskResult<&mut FileNode> {
+        if file.handle.life != self.life {
+            return Err(error(DiskErrorKind::Io, "the file was opened before the machine stopped"));
+        }
+        Ok(self.files.get_mut(&file.handle.node).expect("files are never forgotten"))
+    }
+
+    fn collect(&self, dir: NodeId, prefix: &str, out: &mut BTreeMap<String, u64>) {
+        for (name, node) in &self.dirs[&dir].now {
+            match self.files.get(node) {
+                Some(file) => drop(out.insert(format!("{prefix}{name}"), file.now.len() as u64)),
+                None => self.collect(*node, &format!("{prefix}{name}/"), out),
+            }
+        }
+    }
+
+    fn used(&self) -> u64 {
+        let mut all = BTreeMap::new();
+        self.collect(ROOT, "", &mut all);
+        all.values().sum()
+    }
+
+    /// How many of the bytes up to `end` there is room for.
+    fn room_for(&self, len: u64, end: u64) -> u64 {
+        let Some(room) = self.room else { return u64::MAX };
+        let free = room.saturating_sub(self.used());
+        end.saturating_sub(len).min(free)
+    }
+
+    fn new_node(&mut self) -> NodeId {
+        self.next_node += 1;
+        self.next_node
+    }
+}
+
+impl Disk for SimDisk {
+    type File = SimFile;
+
+    fn open(&self, path: &str) -> DiskResult<SimFile> {
+        let world = self.lock();
+        world.up()?;
+        let node = world.find(path)?;
+        if !world.files.contains_key(&node) {
+            return Err(error(DiskErrorKind::Io, &format!("{path} is a directory")));
+        }
+        Ok(self.handle(world, node))
+    }
+
+    fn create(&self, path: &str) -> DiskResult<SimFile> {
+        let mut world = self.lock();
+        world.change()?;
+        if world.room.is_some_and(|room| world.used() >= room) {
+            return Err(error(DiskErrorKind::Full, &format!("{path}: no space left on device")));
+        }
+        let node = match world.find(path) {
+            Ok(node) => node,
+            Err(_) => {
+                let node = world.new_node();
+                let (dir, name) = world.parent(path)?;
+                dir.link(name, node);
+                world.files.insert(node, FileNode::default());
+                node
+            }
+        };
+        world.files.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "a directory"))?.set_len(0);
+        world.done()?;
+        Ok(self.handle(world, node))
+    }
+
+    fn write_at(&self, file: &SimFile, at: u64, parts: &[Bytes]) -> DiskResult<()> {
+        let mut world = self.lock();
+        world.change()?;
+        let whole = Bytes::from(parts.concat());
+        let (len, end) = (world.file(file)?.now.len() as u64, at + whole.len() as u64);
+        let growth = world.room_for(len, end);
+        if growth < end.saturating_sub(len) {
+            let most = (len + growth).saturating_sub(at).min(whole.len() as u64);
+            let part = world.rng.below(most + 1) as usize;
+            world.file(file)?.write(at, whole.slice(..part));
+            return Err(error(DiskErrorKind::Full, "no space left on device"));
+        }
+        world.file(file)?.write(at, whole);
+        world.done()
+    }
+
+    fn read_at(&self, file: &SimFile, at: u64, len: usize) -> DiskResult<Bytes> {
+        let mut world = self.lock();
+        world.up()?;
+        let now = &world.file(file)?.now;
+        let from = (at as usize).min(now.len());
+        let to = from.saturating_add(len).min(now.len());
+        Ok(Bytes::copy_from_slice(&now[from..to]))
+    }
+
+    fn set_len(&self, file: &SimFile, len: u64) -> DiskResult<()> {
+        let mut world = self.lock();
+        world.change()?;
+        world.file(file)?.set_len(len);
+        world.done()
+    }
+
+    fn len(&self, file: &SimFile) -> DiskResult<u64> {
+        let mut world = self.lock();
+        world.up()?;
+        Ok(world.file(file)?.now.len() as u64)
+    }
+
+    fn reserve(&self, _file: &SimFile, _len: u64) {}
+
+    fn sync_files(&self, files: &[SimFile]) -> Vec<DiskResult<()>> {
+        let mut world = self.lock();
+        let stops = world.change();
+        let fails = std::mem::take(&mut world.fail_sync);
+        let mut one = |file: &SimFile| {
+            let stops = stops.clone()?;
+            let mut rng = world.rng.clone();
+            world.rng.bits();
+            let node = world.file(file)?;
+            if fails {
+                node.fail_sync(&mut rng);
+                return Err(error(DiskErrorKind::Io, "the sync failed"));
+            }
+            if !stops || rng.percent(50) {
+                node.sync();
+            }
+            world.done()
+        };
+        files.iter().map(&mut one).collect()
+    }
+
+    fn sync_dir(&self, path: &str) -> DiskResult<()> {
+        let mut world = self.lock();
+        let stops = world.change()?;
+        let node = world.find(path)?;
+        if !stops || world.rng.percent(50) {
+            world.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?.sync();
+        }
+        world.done()
+    }
+
+    fn create_dir(&self, path: &str) -> DiskResult<()> {
+        let mut world = self.lock();
+        world.change()?;
+        if world.find(path).is_ok() {
+            return world.done();
+        }
+        let node = world.new_node();
+        let (dir, name) = world.parent(path)?;
+        dir.link(name, node);
+        world.dirs.insert(node, DirNode::default());
+        world.done()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> DiskResult<()> {
+        let mut world = self.lock();
+        world.change()?;
+        let node = world.find(from)?;
+        let (from_dir, to_dir) = (from.rsplit_once('/').map(|s| s.0), to.rsplit_once('/').map(|s| s.0));
+        assert_eq!(from_dir, to_dir, "nothing is ever renamed into another directory");
+        let name = to.rsplit_once('/').map_or(to, |s| s.1);
+        let (dir, old) = world.parent(from)?;
+        dir.rename(old, name, node);
+        world.done()
+    }
+
+    fn remove(&self, path: &str) -> DiskResult<()> {
+        let mut world = self.lock();
+        world.change()?;
+        world.find(path)?;
+        let (dir, name) = world.parent(path)?;
+        dir.unlink(name);
+        world.done()
+    }
+
+    fn remove_dir(&self, path: &str) -> DiskResult<()> {
+        let mut world = self.lock();
+        world.change()?;
+        let node = world.find(path)?;
+        let inside = world.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?;
+        let names: Vec<String> = inside.now.keys().cloned().collect();
+        names.iter().for_each(|name| inside.unlink(name));
+        let (dir, name) = world.parent(path)?;
+        dir.unlink(name);
+        world.done()
+    }
+
+    fn list(&self, path: &str) -> DiskResult<Vec<(String, Option<u64>)>> {
+        let world = self.lock();
+        world.up()?;
+        let node = world.find(path)?;
+        let dir = world.dirs.get(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?;
+        let length = |node| world.files.get(node).map(|f| f.now.len() as u64);
+        Ok(dir.now.iter().map(|(name, node)| (name.clone(), length(node))).collect())
+    }
+
+    fn space(&self) -> DiskResult<(u64, u64)> {
+        let world = self.lock();
+        world.up()?;
+        let total = world.room.unwrap_or(UNLIMITED);
+        Ok((total.saturating_sub(world.used()), total))
+    }
+}
