@@ -307,6 +307,8 @@ fn log_point(log: LogId, lane: &Lane) -> Option<LogPoint> {
     }
     let state = read(&lane.state);
     let segments = state.segments.iter().map(|s| SegmentPoint { span: s.span, index: s.filed }).collect();
+    // An empty last segment has no batch to be known by.
+    let active = state.segments.last().map(|s| s.span.bytes).filter(|bytes| *bytes > 0);
     Some(LogPoint {
         log,
         dir: state.dir.to_string(),
@@ -314,7 +316,7 @@ fn log_point(log: LogId, lane: &Lane) -> Option<LogPoint> {
         end: state.end,
         interval: state.interval,
         segments,
-        witness: lane.last,
+        witness: lane.last.filter(|last| Some(last.position + last.size) == active),
         epochs: state.epochs.clone(),
         producers: lane.producers.clone(),
         snapshot: lane.snapshot,

@@ -71,9 +71,8 @@ fn recover_files<D: Disk>(
     found: &Found,
     dir: &str,
     files: &Files,
-    around: (Timestamp, &mut Vec<String>),
+    (now, leftovers): (Timestamp, &mut Vec<String>),
 ) -> Result<Result<RecoveredLog, String>, StorageError> {
-    let (now, leftovers) = around;
     let point = found.point.as_ref();
     let wrong = point.map(|p| check(&store.shelf.disk, dir, p, files, found.clean));
     if let Some(why) = wrong.transpose()?.flatten() {

@@ -4,7 +4,7 @@ use super::durable::KEPT_VERSION;
 use super::error::{ReadError, StorageError};
 use super::names::{self, FileKind};
 use super::point::ProducersKept;
-use super::reader::{Reader, view_at};
+use super::reader::Reader;
 use super::recover::read_sealed;
 use super::recover_log::{Files, Found};
 use super::state::{read, stumbled};
@@ -25,9 +25,10 @@ pub(crate) fn producers<D: Disk>(
     leftovers: &mut Vec<String>,
 ) -> Result<Result<Recovered, String>, StorageError> {
     let state = store.shelf.log(found.log).expect("put there by the caller");
-    let (dir, start, end) = {
+    let (dir, first, end) = {
         let state = read(&state);
-        (state.dir.clone(), state.start, state.end)
+        // Batches below the start that are still there count: a producer may be known by nothing else.
+        (state.dir.clone(), state.segments[0].span.base, state.end)
     };
     let path = |at: Offset| names::file(&dir, at, FileKind::Producers);
     let mut kept: Option<(Offset, ProducerTable)> = None;
@@ -44,9 +45,9 @@ pub(crate) fn producers<D: Disk>(
             None => leftovers.push(path(at)),
         }
     }
-    let from = replay_from(found, kept.as_ref().map(|k| k.0), start);
+    let from = replay_from(found, kept.as_ref().map(|k| k.0), first);
     let (at, mut table) = kept.map_or((None, ProducerTable::default()), |(at, table)| (Some(at), table));
-    match replay(store, found.log, (from.max(start), end), &mut table, now) {
+    match replay(store, found.log, (from.max(first), end), &mut table, now) {
         Ok(first) => Ok(Ok((table, ProducersKept { at, replay_from: first }, good))),
         Err(ReadError::Io(e)) => Err(e.into()),
         Err(ReadError::Gone(why) | ReadError::Damaged(why)) => Ok(Err(why)),
@@ -82,7 +83,10 @@ fn replay<D: Disk>(
     let reader = Reader::new(store.shelf.clone());
     let state = store.shelf.log(log).expect("put there by the caller");
     while next < end {
-        let (view, _) = view_at(&state, log, next)?;
+        let view = {
+            let state = read(&state);
+            state.view(log, state.segment_of(next))
+        };
         let mut walk = reader.walk_to(&state, &view, next, 0)?;
         while let Some(step) = walk.next_header().map_err(|s| stumbled(&view, next, s))? {
             let header = step.header;

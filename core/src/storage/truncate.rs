@@ -115,8 +115,8 @@ impl<D: Disk> Store<D> {
 
 /// Finds the place of an offset, which must be where a batch ends.
 fn find<D: Disk>(shelf: &Shelf<D>, log: LogId, state: &LogState, to: Offset) -> Result<Cut, ReadError> {
-    // The segment that ends at `to` rather than the one that begins there: the next append follows in it.
-    let segment = state.segment_of(Offset(to.0 - 1).max(state.segments[0].span.base));
+    // A segment that begins at `to` stays, empty: the recovery point may name it.
+    let segment = state.segment_of(to);
     let view = state.view(log, segment);
     let mut indexes = match &state.segments[segment].loaded {
         Some(loaded) => (**loaded).clone(),
@@ -127,7 +127,7 @@ fn find<D: Disk>(shelf: &Shelf<D>, log: LogId, state: &LogState, to: Offset) -> 
     let (mut next, mut last) = (place.map_or(view.span.base, |p| p.last), None);
     let mut walk = Walk::headers(&shelf.disk, file, place.map_or(0, |p| p.position), view.span.bytes);
     let mut position = walk.position();
-    while next < to || last.is_none() && to > view.span.base {
+    while next < to {
         let Some(step) = walk.next().map_err(|s| stumbled(&view, next, s))? else { break };
         next = step.header.next_offset();
         position = step.position + step.size;
@@ -146,7 +146,7 @@ fn apply(lane: &mut Lane, cut: &Cut, to: Offset, birth: u64) {
     let epochs = state.epochs.len();
     state.epochs.retain(|e| e.start < to);
     lane.epochs_changed |= epochs != state.epochs.len();
-    let start = state.start;
+    let first = state.segments[0].span.base;
     let active = state.active();
     active.span.bytes = cut.position;
     active.span.max_timestamp = cut.indexes.peak_below(to).map_or(Timestamp(-1), |(t, _)| t);
@@ -159,7 +159,7 @@ fn apply(lane: &mut Lane, cut: &Cut, to: Offset, birth: u64) {
     lane.producer_files.retain(|at| *at <= to);
     if lane.producers.at.is_some_and(|at| at > to) {
         lane.producers.at = lane.producer_files.last().copied();
-        lane.producers.replay_from = Some(lane.producers.at.unwrap_or(start)).filter(|from| *from < to);
+        lane.producers.replay_from = Some(lane.producers.at.unwrap_or(first)).filter(|from| *from < to);
     } else {
         lane.producers.replay_from = lane.producers.replay_from.filter(|from| *from < to);
     }
