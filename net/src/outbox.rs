@@ -1,0 +1,275 @@
+//! The answers of one connection: completed in any order, sent in the order of their requests.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::{Buf, Bytes};
+use quipu_core::wire;
+
+use crate::answers;
+use crate::rt::WriteSide;
+
+/// Answers are put together up to about this many bytes before they are written.
+const GATHER_BYTES: usize = 256 * 1024;
+/// Pieces that one write takes.
+const PIECES: usize = 64;
+
+/// What must be known of a request to write its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// The version to answer in.
+    pub(crate) version: i16,
+    /// The correlation id.
+    pub(crate) correlation: i32,
+    /// Bytes of the request, taken from the shared budget.
+    pub(crate) bytes: usize,
+    /// Whether it is a fetch: their answers pin memory.
+    pub(crate) fetch: bool,
+    /// Whether it gets no answer: a produce with acks=0.
+    pub(crate) silent: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    ask: Ask,
+    answer: Option<wire::Response>,
+}
+
+/// The slots of the requests in progress, and what is ready to be written.
+pub(crate) struct Outbox {
+    slots: VecDeque<Slot>,
+    /// The sequence number of the first slot.
+    first: u64,
+    bytes: usize,
+    fetches: usize,
+    /// Bytes of requests whose answers were taken out, not yet given back to the budget.
+    settled: usize,
+    ready: VecDeque<Bytes>,
+    ready_bytes: usize,
+    /// Where to write, unless a writer task has it.
+    socket: Option<WriteSide>,
+    /// The encoder, with its reused buffer.
+    out: wire::Out,
+    /// Whether the reader waits for an answer to be sent.
+    pub(crate) reader_waits: bool,
+    /// Nothing is sent any more.
+    closed: bool,
+}
+
+/// What [`Outbox::gather`] found behind what it put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing: the next request in order is not answered yet, or there is none.
+    Nothing,
+    /// More answers, to be gathered when these are written.
+    More,
+    /// An answer whose records must be read from disk first: [`Outbox::pop`] takes it.
+    OnDisk,
+}
+
+/// What [`Outbox::try_write`] came to.
+pub(crate) enum Written {
+    /// Nothing is left that could be written now.
+    All,
+    /// The rest takes waiting: a writer task must take over.
+    Rest,
+    /// A writer task is at it.
+    Busy,
+}
+
+impl Outbox {
+    pub(crate) fn new(socket: WriteSide) -> Outbox {
+        Outbox {
+            slots: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            fetches: 0,
+            settled: 0,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            socket: Some(socket),
+            out: wire::Out::new(),
+            reader_waits: false,
+            closed: false,
+        }
+    }
+
+    /// Opens a slot for a request: its number on this connection.
+    pub(crate) fn open(&mut self, ask: Ask) -> u64 {
+        if self.closed {
+            // It will not be answered: what it took is given back at once.
+            self.settled += ask.bytes;
+            return self.first;
+        }
+        self.bytes += ask.bytes;
+        self.fetches += usize::from(ask.fetch);
+        self.slots.push_back(Slot { ask, answer: None });
+        self.first + self.slots.len() as u64 - 1
+    }
+
+    /// Puts the answer into its slot. Whether it is the next one to be sent.
+    pub(crate) fn complete(&mut self, seq: u64, answer: wire::Response) -> bool {
+        if self.closed {
+            return false;
+        }
+        let place = seq.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
+        let slot = place.and_then(|place| self.slots.get_mut(place));
+        let slot = slot.expect("only requests in progress are answered");
+        assert!(slot.answer.is_none(), "request {seq} was answered twice");
+        assert!(!slot.ask.silent, "request {seq} wants no answer");
+        slot.answer = Some(answer);
+        // What stands before it may want no answer.
+        self.slots.iter().take((seq - self.first) as usize).all(|slot| slot.ask.silent)
+    }
+
+    /// Requests in progress, of them fetches, and the bytes of all.
+    pub(crate) fn in_progress(&self) -> (usize, usize, usize) {
+        (self.slots.len(), self.fetches, self.bytes)
+    }
+
+    /// The next answer in the order of the requests, if it is there.
+    pub(crate) fn pop(&mut self) -> Option<(Ask, wire::Response)> {
+        let answer = self.slots.front_mut()?.answer.take()?;
+        Some((self.shift(), answer))
+    }
+
+    fn shift(&mut self) -> Ask {
+        let Slot { ask, .. } = self.slots.pop_front().expect("there is a first slot");
+        self.first += 1;
+        self.bytes -= ask.bytes;
+        self.fetches -= usize::from(ask.fetch);
+        self.settled += ask.bytes;
+        ask
+    }
+
+    /// Bytes of answered requests since the last call, to be given back to the budget.
+    pub(crate) fn settle(&mut self) -> usize {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Encodes the answers that are next, until enough is put together for a write. The longest throttle time among them
+    /// is left in `throttle_ms`.
+    pub(crate) fn gather(&mut self, throttle_ms: &mut i32) -> Result<Next, wire::WireError> {
+        self.skip_silent();
+        while let Some(answer) = self.slots.front().and_then(|slot| slot.answer.as_ref()) {
+            if self.ready_bytes >= GATHER_BYTES {
+                return Ok(Next::More);
+            }
+            if answers::is_on_disk(answer) {
+                return Ok(Next::OnDisk);
+            }
+            let (ask, answer) = self.pop().expect("there is an answer");
+            *throttle_ms = answers::throttle_ms(&answer).max(*throttle_ms);
+            self.encode(ask, &answer)?;
+            self.skip_silent();
+        }
+        Ok(Next::Nothing)
+    }
+
+    fn skip_silent(&mut self) {
+        while self.slots.front().is_some_and(|slot| slot.ask.silent) {
+            self.shift();
+        }
+    }
+
+    /// Encodes an answer behind what is ready.
+    pub(crate) fn encode(&mut self, ask: Ask, answer: &wire::Response) -> Result<(), wire::WireError> {
+        wire::encode_response(&mut self.out, ask.correlation, ask.version, answer)?;
+        let mut pieces = Vec::with_capacity(4);
+        self.out.take(&mut pieces);
+        self.ready_bytes += pieces.iter().map(Bytes::len).sum::<usize>();
+        self.ready.extend(pieces);
+        Ok(())
+    }
+
+    /// Bytes ready to be written.
+    pub(crate) fn ready_bytes(&self) -> usize {
+        self.ready_bytes
+    }
+
+    /// Whether a writer task has the socket.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.socket.is_none()
+    }
+
+    /// Writes what is ready, as far as the system takes it at once. How many bytes and writes that was.
+    pub(crate) fn try_write(&mut self, counted: &mut (usize, usize)) -> io::Result<Written> {
+        let Some(socket) = &self.socket else { return Ok(Written::Busy) };
+        while !self.ready.is_empty() {
+            let mut parts = [IoSlice::new(&[]); PIECES];
+            let count = slices(&self.ready, &mut parts);
+            match socket.try_write(&parts[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    *counted = (counted.0 + n, counted.1 + 1);
+                    self.ready_bytes -= n;
+                    advance(&mut self.ready, n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Rest),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Written::All)
+    }
+
+    /// Hands the socket, and what is ready, to a writer task.
+    pub(crate) fn hand_over(&mut self) -> Option<(WriteSide, VecDeque<Bytes>)> {
+        let socket = self.socket.take()?;
+        Some((socket, self.take_ready()))
+    }
+
+    /// What is ready to be written.
+    pub(crate) fn take_ready(&mut self) -> VecDeque<Bytes> {
+        self.ready_bytes = 0;
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Takes the socket back from the writer task, which has nothing left to write.
+    pub(crate) fn hand_back(&mut self, socket: WriteSide) {
+        assert!(self.socket.is_none(), "a connection has one socket");
+        self.socket = (!self.closed).then_some(socket);
+    }
+
+    /// The end of the connection: nothing is sent any more. The bytes that all its requests took from the budget.
+    pub(crate) fn close(&mut self) -> usize {
+        self.closed = true;
+        self.socket = None;
+        self.take_ready();
+        self.slots.clear();
+        self.fetches = 0;
+        std::mem::take(&mut self.bytes) + self.settle()
+    }
+}
+
+/// The first pieces as the system wants them: how many there are.
+fn slices<'a>(pieces: &'a VecDeque<Bytes>, into: &mut [IoSlice<'a>; PIECES]) -> usize {
+    let mut count = 0;
+    for (slice, piece) in into.iter_mut().zip(pieces) {
+        *slice = IoSlice::new(piece);
+        count += 1;
+    }
+    count
+}
+
+/// Writes some of the pieces, waiting until that is possible: how many bytes.
+pub(crate) async fn write_some(socket: &mut WriteSide, pieces: &VecDeque<Bytes>) -> io::Result<usize> {
+    let mut parts = [IoSlice::new(&[]); PIECES];
+    let count = slices(pieces, &mut parts);
+    match socket.write(&parts[..count]).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        n => Ok(n),
+    }
+}
+
+/// Drops the first `n` bytes.
+pub(crate) fn advance(pieces: &mut VecDeque<Bytes>, mut n: usize) {
+    while let Some(piece) = pieces.front_mut() {
+        if n < piece.len() {
+            piece.advance(n);
+            return;
+        }
+        n -= piece.len();
+        pieces.pop_front();
+    }
+    assert_eq!(n, 0, "no more was written than there was");
+}

@@ -1,0 +1,97 @@
+//! From a frame to what the machine understands: decoding, and checking record batches, outside the machine's lock.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quipu_core::broker::door::{Produce, ProduceTopic, Request};
+use quipu_core::record::check::{Rules, Terms, check};
+use quipu_core::time::Timestamp;
+use quipu_core::wire::dialect::Dialect;
+use quipu_core::wire::messages::produce::{ProduceRequest, TopicProduceData};
+use quipu_core::wire::{self, ApiKey, RequestHeader, Response, Unreadable, api_versions};
+
+use crate::outbox::Ask;
+use crate::rt;
+
+/// The first version of Produce whose batches may be compressed with zstd (KIP-110).
+const PRODUCE_ZSTD: i16 = 7;
+/// Checking more bytes than this is left to a thread that nothing else waits for.
+const LONG_CHECK_BYTES: usize = 2 * 1024 * 1024;
+
+/// A frame understood.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// For the machine.
+    Ask { ask: Ask, client_id: String, dialect: Dialect, request: Request },
+    /// Answered by the shell: ApiVersions, with the software that the client names.
+    Answer { ask: Ask, response: Response, software: Option<String> },
+}
+
+/// Reads a frame that took `bytes` from the budget.
+pub(crate) fn parse(
+    frame: &Bytes,
+    bytes: usize,
+    rules: &Arc<Rules>,
+    now: Timestamp,
+) -> Result<Parsed, Unreadable> {
+    let (header, request) = match wire::decode_request(frame) {
+        Ok(decoded) => decoded,
+        Err(Unreadable::ApiVersions { correlation_id, .. }) => {
+            let ask = Ask { version: 0, correlation: correlation_id, bytes, fetch: false, silent: false };
+            let response = Response::ApiVersions(api_versions::unsupported());
+            return Ok(Parsed::Answer { ask, response, software: None });
+        }
+        Err(unreadable) => return Err(unreadable),
+    };
+    let ask = Ask {
+        version: header.version,
+        correlation: header.correlation_id,
+        bytes,
+        fetch: header.api_key == ApiKey::Fetch,
+        silent: matches!(&request, wire::Request::Produce(produce) if produce.acks == 0),
+    };
+    Ok(match request {
+        wire::Request::ApiVersions(request) => {
+            let response = Response::ApiVersions(api_versions::answer(header.version, &request, &[]));
+            let software = format!("{} {}", request.client_software_name, request.client_software_version);
+            Parsed::Answer { ask, response, software: Some(software) }
+        }
+        wire::Request::Produce(produce) => {
+            let terms = Terms {
+                now,
+                max_decompressed_bytes: rules.max_decompressed_bytes,
+                zstd_allowed: header.version >= PRODUCE_ZSTD,
+            };
+            let checked = if frame.len() > LONG_CHECK_BYTES {
+                rt::computing(|| checked(produce, rules, &terms))
+            } else {
+                checked(produce, rules, &terms)
+            };
+            asked(ask, header, Request::Produce(checked))
+        }
+        other => asked(ask, header, Request::Api(other)),
+    })
+}
+
+fn asked(ask: Ask, header: RequestHeader, request: Request) -> Parsed {
+    let dialect = Dialect::of(header.api_key, header.version);
+    Parsed::Ask { ask, client_id: header.client_id.unwrap_or_default(), dialect, request }
+}
+
+fn checked(produce: ProduceRequest, rules: &Rules, terms: &Terms) -> Produce {
+    Produce {
+        transactional_id: produce.transactional_id,
+        acks: produce.acks,
+        timeout_ms: produce.timeout_ms,
+        topics: produce.topic_data.into_iter().map(|topic| checked_topic(topic, rules, terms)).collect(),
+    }
+}
+
+fn checked_topic(topic: TopicProduceData, rules: &Rules, terms: &Terms) -> ProduceTopic {
+    let topic_rules = rules.of(&topic.name);
+    let partitions = topic.partition_data.into_iter().map(|partition| {
+        let records = partition.records.unwrap_or_default();
+        (partition.index, check(records, topic_rules, terms))
+    });
+    ProduceTopic { partitions: partitions.collect(), name: topic.name }
+}
