@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::time::Duration;
 
 use super::alarms::{Alarm, Alarms};
 use super::facts::{self, Id, Key, Unreadable};
@@ -140,8 +141,13 @@ pub(crate) fn look_for_expired(
         last = Some(id);
     }
     let more = last.filter(|id| groups.range::<str, _>((Excluded(&***id), Unbounded)).next().is_some());
-    let wait_ms = if more.is_some() { 0 } else { turn.config.offsets_retention_check_interval_ms.max(1) };
-    turn.alarms.set(Alarm::Expiry, turn.now.mono.after_ms(wait_ms));
+    let next = if more.is_some() {
+        // A moment later, not now: the same wake must not go on with it.
+        turn.now.mono + Duration::from_micros(1)
+    } else {
+        turn.now.mono.after_ms(turn.config.offsets_retention_check_interval_ms.max(1))
+    };
+    turn.alarms.set(Alarm::Expiry, next);
     more.cloned()
 }
 

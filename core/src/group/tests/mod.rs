@@ -1,7 +1,11 @@
 //! A coordinator with one shard, a clock, and a log: every fact is applied and kept, every answer is checked to encode.
 
+mod admin;
 mod commits;
+mod failover;
 mod joining;
+mod props;
+mod retention;
 mod statics;
 mod syncing;
 mod timers;
