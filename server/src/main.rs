@@ -10,6 +10,17 @@ mod logs;
 mod plan;
 #[cfg(test)]
 mod scratch;
+mod serve;
 mod settings;
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+    }
+}
