@@ -7,6 +7,7 @@
 
 pub mod broker;
 pub mod caller;
+pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod coordinator;

@@ -1,0 +1,6 @@
+//! The client against a scripted cluster.
+
+mod connections;
+mod consuming;
+mod groups;
+mod producing;
