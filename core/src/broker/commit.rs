@@ -24,10 +24,13 @@ impl Broker {
         let partition = self.partitions.get_mut(&log).expect("an append to a partition that is here");
         let context = AppendContext { epoch: partition.epoch, shape, at: turn.now.wall };
         let appended = partition.log.append(&mut batch, &context, &mut self.tails);
-        let cuts = partition.log.cuts();
+        let (cuts, start) = (partition.log.cuts(), partition.log.start());
         self.upkeep.appended(log, batch.size());
         let op = StoreOp::Append { log, batches: vec![batch], roll: appended.roll };
         self.lane.append(turn, op, appended.end, cuts);
+        if appended.roll && start == appended.base {
+            self.lane.store(turn, StoreOp::Trim { log, start });
+        }
         appended
     }
 

@@ -104,6 +104,8 @@ impl Log {
             self.id
         );
         let roll = self.segments.append(&header, batch.size() as u64, context.shape, context.at);
+        // A log whose records had all been deleted still had its active segment: now it is sealed and can go.
+        self.segments.trim(self.start);
         self.epochs.assign(context.epoch, base);
         self.producers.append(&header, context.at);
         self.producers.settle(header.producer_id, self.flushed);
