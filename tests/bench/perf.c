@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 #include <pthread.h>
+#include <unistd.h>
 
 static double now_s(void) {
     struct timespec t;
@@ -149,6 +150,13 @@ static void *read_latency(void *arg) {
     return NULL;
 }
 
+static volatile int polling = 1;
+
+static void *poll_deliveries(void *arg) {
+    while (polling) rd_kafka_poll(arg, 100);
+    return NULL;
+}
+
 static int by_size(const void *a, const void *b) {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
     return (x > y) - (x < y);
@@ -184,19 +192,21 @@ static int latency(char **a) {
     char *value = calloc(1, size);
     struct timespec settle = {2, 0};
     nanosleep(&settle, NULL);
-    pthread_t reader;
+    pthread_t reader, poller;
     pthread_create(&reader, NULL, read_latency, queue);
+    pthread_create(&poller, NULL, poll_deliveries, rk);
     double start = now_s();
     for (long i = 0; i < wanted; i++) {
         double due = start + (double)i / rate;
-        rd_kafka_poll(rk, 0);
         struct timespec until = {(time_t)due, (long)((due - (time_t)due) * 1e9)};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
         memcpy(value, &due, sizeof due);
         if (rd_kafka_produce(to, 0, RD_KAFKA_MSG_F_COPY, value, size, NULL, 0, NULL)) die("produce", topic);
     }
-    rd_kafka_flush(rk, 30000);
     pthread_join(reader, NULL);
+    for (int i = 0; i < 300 && acks_seen < wanted; i++) usleep(100000);
+    polling = 0;
+    pthread_join(poller, NULL);
     if (acks_seen != wanted || e2e_seen != wanted) die("latency", "messages are missing");
     percentiles(ack_us, wanted);
     percentiles(e2e_us, wanted);
