@@ -178,7 +178,7 @@ impl<D: Disk> Store<D> {
             }
             state.view(log, state.segments.len() - 1)
         };
-        match self.shelf.indexes(&view) {
+        match self.shelf.whole_indexes(&view) {
             Ok(indexes) => write(&state).active().loaded = Some(Box::new((*indexes).clone())),
             Err(super::error::ReadError::Io(e)) => return Err(e.into()),
             Err(damage) => return Err(self.take_offline(log, damage.to_string())),

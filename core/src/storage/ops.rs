@@ -36,7 +36,7 @@ pub enum StoreOp {
         /// The new end.
         to: Offset,
     },
-    /// Moves the start of a log forward and removes the segments that lie wholly below it.
+    /// Moves the start of a log forward and removes the segments that lie wholly below it; their room is free at once.
     /// The new start is durable once the next `Checkpoint` is.
     Trim {
         /// The log.
@@ -69,7 +69,8 @@ pub enum StoreOp {
         /// The snapshot.
         bytes: Bytes,
     },
-    /// Makes everything sent before durable and then moves the recovery point there. `clean` at an orderly shutdown.
+    /// Makes everything sent before durable and then moves the recovery point there. `clean` at an orderly shutdown. On a
+    /// full disk the recovery point stays where it was, which costs a longer recovery and nothing else.
     Checkpoint {
         /// Nothing will follow: the next start need not look at any file's contents.
         clean: bool,
@@ -95,7 +96,8 @@ pub struct LogFailure {
     /// The log.
     pub log: LogId,
     /// The disk is full: what was written of the failed append is cut off again, and every further append to this log is
-    /// refused until a `Truncate` arrives. Otherwise the whole log directory is dead.
+    /// refused until a `Truncate` arrives. Otherwise damage was found in this log and it is offline. (A disk that fails is
+    /// no failure of one log: the whole round is answered with an error, and the directory is dead.)
     pub full: bool,
     /// For people.
     pub message: String,
@@ -155,7 +157,7 @@ pub struct SegmentSpan {
     pub base: Offset,
     /// Bytes of its batches.
     pub bytes: u64,
-    /// Timestamp of its first batch; -1 while it is empty.
+    /// Largest timestamp of its first batch (rolling by time counts from it, as in Kafka); -1 while it is empty.
     pub first_timestamp: Timestamp,
     /// Largest timestamp in it; -1 while it has none.
     pub max_timestamp: Timestamp,

@@ -147,19 +147,27 @@ fn keep<D: Disk>(store: &mut Store<D>, clean: bool) -> Result<(), StorageError> 
     }
 }
 
-/// Removes what is left over from before, now that nothing names it.
+/// Removes what is left over from before, now that nothing names it; durably, since a producer snapshot from beyond the end
+/// that came back later would be taken for one of the log as it is then.
 fn clear<D: Disk>(disk: &D, root: Root, leftovers: &[String]) -> DiskResult<()> {
+    let mut dirs = BTreeSet::new();
     for (_, _, dir) in root.deleted {
         remove_dir_if_there(disk, &dir)?;
+        dirs.insert("");
     }
     for path in leftovers {
-        if path.contains('/') {
-            frame::remove_if_there(disk, path)?
-        } else {
-            remove_dir_if_there(disk, path)?
+        match path.rsplit_once('/') {
+            Some((dir, _)) => {
+                frame::remove_if_there(disk, path)?;
+                dirs.insert(dir);
+            }
+            None => {
+                remove_dir_if_there(disk, path)?;
+                dirs.insert("");
+            }
         }
     }
-    Ok(())
+    dirs.into_iter().try_for_each(|dir| disk.sync_dir(dir))
 }
 
 /// Reads a file with a checksum; `None` when it is missing or not as it was written.

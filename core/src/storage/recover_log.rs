@@ -142,10 +142,8 @@ fn look_inside<D: Disk>(disk: &D, dir: &str, leftovers: &mut Vec<String>) -> Res
 /// first segment must be its first, or follow on one that is known to have gone: else the crash took the one before.
 fn drop_trimmed(files: &mut Files, found: &Found, dir: &str, leftovers: &mut Vec<String>) {
     let trimmed = files.trimmed.last().copied();
-    let first = match trimmed {
-        Some(last) => Offset(last.0.saturating_add(1)),
-        None => Offset(0),
-    };
+    let recorded = found.point.as_ref().map_or(Offset(0), |p| p.segments[0].span.base);
+    let first = trimmed.map_or(Offset(0), |last| Offset(last.0.saturating_add(1))).max(recorded);
     let vouched = found.point.is_some() || found.rescan || trimmed.is_some();
     let keep_all = vouched || files.segments.contains_key(&Offset(0));
     let (gone, kept) =

@@ -216,7 +216,7 @@ fn index_left<D: Disk>(
         epochs: Vec::new(),
         offline: None,
     };
-    match store.shelf.indexes(&state.view(found.log, 0)) {
+    match store.shelf.whole_indexes(&state.view(found.log, 0)) {
         Ok(indexes) => scanned.segments[i].loaded = Some(Box::new((*indexes).clone())),
         Err(ReadError::Gone(why) | ReadError::Damaged(why)) => return Err(why),
         Err(ReadError::Io(e)) => return Err(e.message),

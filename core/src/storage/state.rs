@@ -162,22 +162,30 @@ impl<D: Disk> Shelf<D> {
     }
 
     /// The indexes of a segment that are not in memory: from their files as far as these match, and the rest, or else all,
-    /// from the batches themselves.
+    /// from the batches themselves. Where a batch is damaged they end: whoever goes on from there will meet it.
     pub(crate) fn indexes(&self, view: &View) -> Result<Arc<Indexes>, ReadError> {
-        if let Some(indexes) = self.indexes.get(&view.key) {
-            return Ok(indexes);
+        self.gather(view).map(|(indexes, _)| indexes)
+    }
+
+    /// The same, or the damage.
+    pub(crate) fn whole_indexes(&self, view: &View) -> Result<Arc<Indexes>, ReadError> {
+        let (indexes, damage) = self.gather(view)?;
+        damage.map_or(Ok(indexes), Err)
+    }
+
+    fn gather(&self, view: &View) -> Result<(Arc<Indexes>, Option<ReadError>), ReadError> {
+        match self.indexes.get(&view.key) {
+            Some(indexes) => Ok((indexes, None)),
+            None => {
+                let filed = self.filed(view).map_err(ReadError::Io)?;
+                self.complete(view, filed.unwrap_or_else(|| Indexes::new(view.span.base)))
+            }
         }
-        let filed = self.filed(view).map_err(ReadError::Io)?;
-        let indexes = Arc::new(self.complete(view, filed.unwrap_or_else(|| Indexes::new(view.span.base)))?);
-        self.indexes.put(view.key, Arc::clone(&indexes), indexes.bytes());
-        Ok(indexes)
     }
 
     /// The indexes of a segment made again from its batches alone.
     pub(crate) fn reindex(&self, view: &View) -> Result<Arc<Indexes>, ReadError> {
-        let indexes = Arc::new(self.complete(view, Indexes::new(view.span.base))?);
-        self.indexes.put(view.key, Arc::clone(&indexes), indexes.bytes());
-        Ok(indexes)
+        self.complete(view, Indexes::new(view.span.base)).map(|(indexes, _)| indexes)
     }
 
     fn filed(&self, view: &View) -> DiskResult<Option<Indexes>> {
@@ -187,7 +195,11 @@ impl<D: Disk> Shelf<D> {
         Ok(Indexes::decode(view.span.base, (&offsets, &times), &sum))
     }
 
-    fn complete(&self, view: &View, mut indexes: Indexes) -> Result<Indexes, ReadError> {
+    fn complete(
+        &self,
+        view: &View,
+        mut indexes: Indexes,
+    ) -> Result<(Arc<Indexes>, Option<ReadError>), ReadError> {
         let place = indexes.place(Offset(i64::MAX));
         let file = self.file(view).map_err(|e| gone_or_io(view, e))?;
         let position = place.map_or(0, |p| p.position);
@@ -196,16 +208,24 @@ impl<D: Disk> Shelf<D> {
             walk = walk.expecting(view.span.base);
         }
         let mut next = place.map_or(view.span.base, |p: Place| p.last);
-        loop {
+        let damage = loop {
             match walk.next() {
-                Ok(None) => return Ok(indexes),
+                Ok(None) => break None,
                 Ok(Some(step)) => {
                     next = step.header.next_offset();
                     indexes.renote(&step.header, (step.position, step.size), view.interval);
                 }
-                Err(stumble) => return Err(stumbled(view, next, stumble)),
+                Err(stumble) => match stumbled(view, next, stumble) {
+                    ReadError::Io(e) => return Err(ReadError::Io(e)),
+                    damage => break Some(damage),
+                },
             }
+        };
+        let indexes = Arc::new(indexes);
+        if damage.is_none() {
+            self.indexes.put(view.key, Arc::clone(&indexes), indexes.bytes());
         }
+        Ok((indexes, damage))
     }
 }
 

@@ -120,7 +120,7 @@ fn find<D: Disk>(shelf: &Shelf<D>, log: LogId, state: &LogState, to: Offset) -> 
     let view = state.view(log, segment);
     let mut indexes = match &state.segments[segment].loaded {
         Some(loaded) => (**loaded).clone(),
-        None => (*shelf.indexes(&view)?).clone(),
+        None => (*shelf.whole_indexes(&view)?).clone(),
     };
     let place = indexes.truncate(to);
     let file = shelf.file(&view).map_err(ReadError::Io)?;
