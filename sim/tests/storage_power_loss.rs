@@ -222,7 +222,8 @@ fn history(seed: u64) -> usize {
 
 #[test]
 fn what_was_answered_survives_power_loss_at_any_operation_even_of_the_recovery() {
-    let answered: usize = (0..100).map(history).sum();
+    // The two at the end found bugs: a producer snapshot that came back, a trim before its next segment was durable.
+    let answered: usize = (0..100).chain([890, 971]).map(history).sum();
     assert!(answered > 1000, "only {answered} rounds were answered: this proves nothing");
 }
 

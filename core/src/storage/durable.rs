@@ -252,9 +252,24 @@ impl<D: Disk> Store<D> {
             (Arc::clone(&state.dir), below)
         };
         lane.epochs_changed = true;
+        if !below.is_empty() {
+            self.settle_entries(&dir)?;
+        }
         for view in below {
             self.send_away(&view)?;
             self.round.dirs.insert(dir.to_string());
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the segments that stay are durably there before the ones below them go.
+    fn settle_entries(&mut self, dir: &str) -> Result<(), Trouble> {
+        if self.round.dirs.contains(dir) {
+            self.sync_round()?;
+        }
+        if self.unsynced_dirs.remove(dir) {
+            self.shelf.disk.sync_dir("")?;
+            self.shelf.disk.sync_dir(dir)?;
         }
         Ok(())
     }

@@ -53,14 +53,18 @@ pub(crate) fn recover_log<D: Disk>(
         let why = "its directory is missing".to_string();
         return Ok(Some(offline(store, found, why)));
     };
-    let mut files = look_inside(&store.shelf.disk, &dir, leftovers)?;
-    drop_trimmed(&mut files, &found, &dir, leftovers);
+    let mut own = Vec::new();
+    let mut files = look_inside(&store.shelf.disk, &dir, &mut own)?;
+    drop_trimmed(&mut files, &found, &dir, &mut own);
     if files.segments.is_empty() && found.point.is_none() {
         leftovers.push(dir);
         return Ok(None);
     }
-    match recover_files(store, &found, &dir, &files, (now, leftovers))? {
-        Ok(recovered) => Ok(Some(recovered)),
+    match recover_files(store, &found, &dir, &files, (now, &mut own))? {
+        Ok(recovered) => {
+            leftovers.extend(own);
+            Ok(Some(recovered))
+        }
         Err(why) => Ok(Some(offline(store, found, why))),
     }
 }
