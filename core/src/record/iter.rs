@@ -159,6 +159,7 @@ pub(super) struct RawRecord<'a> {
 
 impl<'a> RawRecord<'a> {
     /// Its timestamp under this header, or `None` when it overflows.
+    #[inline]
     pub(super) fn timestamp(&self, header: &BatchHeader) -> Option<Timestamp> {
         if header.is_log_append_time() {
             return Some(header.max_timestamp);
@@ -218,6 +219,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
+#[inline]
 fn take_record<'a>(bytes: &mut &'a [u8]) -> Result<RawRecord<'a>, &'static str> {
     let length = usize::try_from(take_i32(bytes)?).map_err(|_| "its length is negative")?;
     let mut record = take(bytes, length)?;

@@ -6,6 +6,7 @@ pub(super) const CUT: &str = "it is cut short";
 pub(super) const TOO_LARGE: &str = "a varint does not fit its type";
 
 /// Takes one byte off `bytes`.
+#[inline]
 pub(super) fn take_u8(bytes: &mut &[u8]) -> Result<u8, &'static str> {
     let (first, rest) = bytes.split_first().ok_or(CUT)?;
     *bytes = rest;
@@ -13,12 +14,14 @@ pub(super) fn take_u8(bytes: &mut &[u8]) -> Result<u8, &'static str> {
 }
 
 /// Takes a 32-bit varint off `bytes`: at most five bytes, no bits beyond the type.
+#[inline]
 pub(super) fn take_i32(bytes: &mut &[u8]) -> Result<i32, &'static str> {
     let n = u32::try_from(take_unsigned(bytes, 5)?).map_err(|_| TOO_LARGE)?;
     Ok((n >> 1) as i32 ^ -((n & 1) as i32))
 }
 
 /// Takes a 64-bit varint off `bytes`: at most ten bytes, no bits beyond the type.
+#[inline]
 pub(super) fn take_i64(bytes: &mut &[u8]) -> Result<i64, &'static str> {
     let n = take_unsigned(bytes, 10)?;
     Ok((n >> 1) as i64 ^ -((n & 1) as i64))
@@ -26,14 +29,21 @@ pub(super) fn take_i64(bytes: &mut &[u8]) -> Result<i64, &'static str> {
 
 #[inline]
 fn take_unsigned(bytes: &mut &[u8], most: usize) -> Result<u64, &'static str> {
-    let [first, rest @ ..] = *bytes else { return Err(CUT) };
-    if *first < 0x80 {
-        *bytes = rest;
-        return Ok(u64::from(*first));
+    match *bytes {
+        [first, rest @ ..] if *first < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(*first))
+        }
+        // Lengths and deltas of ordinary records have two bytes.
+        [first, second, rest @ ..] if *second < 0x80 => {
+            *bytes = rest;
+            Ok(u64::from(first & 0x7f) | u64::from(*second) << 7)
+        }
+        _ => take_long(bytes, most),
     }
-    take_long(bytes, most)
 }
 
+#[cold]
 fn take_long(bytes: &mut &[u8], most: usize) -> Result<u64, &'static str> {
     let mut n = 0;
     for i in 0..most {

@@ -145,17 +145,21 @@ fn check_producer(header: &BatchHeader) -> Result<(), Refused> {
 
 /// Whether a timestamp lies within the topic's bounds (Kafka: `LogValidator.validateTimestamp`). -1 is none,
 /// and allowed.
+#[inline]
 pub(super) fn in_bounds(timestamp: Timestamp, rules: &TopicRules, now: Timestamp) -> bool {
     if timestamp.0 < 0 {
         return timestamp.0 == -1;
     }
-    let ahead = i128::from(timestamp.0) - i128::from(now.0);
-    ahead <= i128::from(rules.timestamp_after_max_ms) && -ahead <= i128::from(rules.timestamp_before_max_ms)
+    let (from, to) = bounds(rules, now);
+    from <= timestamp.0 && timestamp.0 <= to
 }
 
 /// What to tell of a timestamp out of bounds.
 pub(super) fn out_of_bounds(timestamp: Timestamp, rules: &TopicRules, now: Timestamp) -> String {
-    let from = now.0.saturating_sub(rules.timestamp_before_max_ms).max(0);
-    let to = now.0.saturating_add(rules.timestamp_after_max_ms);
-    format!("timestamp {} is out of range: the topic allows {from} to {to} now", timestamp.0)
+    let (from, to) = bounds(rules, now);
+    format!("timestamp {} is out of range: the topic allows {} to {to} now", timestamp.0, from.max(0))
+}
+
+fn bounds(rules: &TopicRules, now: Timestamp) -> (i64, i64) {
+    (now.0.saturating_sub(rules.timestamp_before_max_ms), now.0.saturating_add(rules.timestamp_after_max_ms))
 }
