@@ -2,11 +2,13 @@
 
 use crate::broker::answers::{Part, Pending};
 use crate::broker::door::{Effect, Note};
+use crate::broker::fetches::FetchId;
 use crate::broker::lane::{Append, Waiting};
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica, mix};
 use crate::cluster::facts::Fact;
+use crate::cluster::names;
 use crate::config::TopicConfig;
 use crate::ids::{LogId, Offset};
 use crate::log::segments::Shape;
@@ -78,9 +80,6 @@ impl Broker {
             Ok(stored) => stored,
             Err(why) => return self.disk_died(turn, why),
         };
-        if let Some(dead) = stored.failed.iter().find(|f| !f.full) {
-            return self.disk_died(turn, format!("{:?}: {}", dead.log, dead.message));
-        }
         self.space = (stored.free_bytes, stored.total_bytes);
         self.watch_space(turn);
         while let Some(append) = self.lane.next_append(stored.done) {
@@ -88,7 +87,9 @@ impl Broker {
                 self.flushed(append);
             }
         }
-        stored.failed.iter().for_each(|failure| self.cut_back(turn, failure));
+        for failure in &stored.failed {
+            if failure.full { self.cut_back(turn, failure) } else { self.take_offline(turn, failure) }
+        }
         while let Some(waiting) = self.lane.next_wait(stored.done) {
             self.operation_done(turn, waiting);
         }
@@ -171,6 +172,30 @@ impl Broker {
             self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
         }
         self.facts_lost(turn, failure.log);
+    }
+
+    /// One log cannot be used any more, for damage that came to light: whoever waited for it is told.
+    fn take_offline(&mut self, turn: &mut Turn, failure: &LogFailure) {
+        if failure.log == LogId::METADATA {
+            return self.disk_died(turn, format!("the metadata log: {}", failure.message));
+        }
+        let Some(partition) = self.partitions.get_mut(&failure.log) else { return };
+        if partition.offline.is_some() {
+            return;
+        }
+        turn.warn(format!("{}-{} is offline: {}", partition.topic, failure.log.partition, failure.message));
+        partition.offline = Some(failure.message.clone());
+        let is_shard = partition.topic == names::GROUP_OFFSETS;
+        let waiting: Vec<Part> = partition.waiters.drain().collect();
+        let parked: Vec<FetchId> = partition.parked.iter().copied().collect();
+        for part in waiting {
+            self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
+        }
+        parked.into_iter().for_each(|fetch| self.answer_fetch_now(turn, fetch));
+        if is_shard {
+            self.loads.cancel(failure.log);
+            self.resign_shard(turn, failure.log.partition);
+        }
     }
 
     /// State that was folded from what a log does not hold any more is given up.

@@ -21,6 +21,10 @@ const READ_COMMITTED: i8 = 1;
 /// Longest that a fetch waits, whatever it asks for.
 const MAX_WAIT_MS: i64 = 300_000;
 
+/// Most that one partition of one answer takes from disk: reading, checking and sending that much stays in the processor's
+/// cache, and a consumer that is far behind asks again at once.
+const MOST_FROM_DISK_BYTES: usize = 1 << 20;
+
 /// An answer as far as it is known, and whether it may wait for more.
 struct Plan {
     response: FetchResponse,
@@ -155,7 +159,12 @@ impl Broker {
         let slice = if left == 0 && !nothing_yet {
             Slice::Empty
         } else {
-            partition.log.read(LogRange { log, from, below, max_bytes, at_least_one: nothing_yet })
+            match partition.log.read(LogRange { log, from, below, max_bytes, at_least_one: nothing_yet }) {
+                Slice::OnDisk(range) => {
+                    Slice::OnDisk(LogRange { max_bytes: max_bytes.min(MOST_FROM_DISK_BYTES), ..range })
+                }
+                held => held,
+            }
         };
         Ok(Read::of(partition, slice, None))
     }

@@ -1,5 +1,6 @@
 //! The log directory on a real file system: what the storage asks of a disk, by `std::fs` and a few calls it lacks.
 
+mod buffers;
 mod sync;
 
 use std::fs::{self, File, OpenOptions};
@@ -9,10 +10,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quipu_core::disk::{Disk, DiskError, DiskErrorKind, DiskResult};
-use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::io::{Errno, pread, pwritev};
 
+use buffers::Buffers;
 use sync::SyncPool;
 
 /// Parts of one vectored write at most: the limit of Linux (`IOV_MAX`).
@@ -23,6 +24,7 @@ const PARTS_A_WRITE: usize = 1024;
 pub(crate) struct RealDisk {
     root: Arc<PathBuf>,
     pool: Arc<SyncPool>,
+    buffers: Buffers,
 }
 
 /// An open file, which knows its path for the sake of error messages.
@@ -37,7 +39,7 @@ struct Open {
 impl RealDisk {
     /// The directory, which exists.
     pub(crate) fn new(root: PathBuf) -> RealDisk {
-        RealDisk { root: Arc::new(root), pool: Arc::new(SyncPool::default()) }
+        RealDisk { root: Arc::new(root), pool: Arc::default(), buffers: Buffers::default() }
     }
 
     /// The full path of a file of ours. Paths come from the storage, never from a client as they are.
@@ -83,8 +85,9 @@ impl Disk for RealDisk {
     }
 
     fn read_at(&self, file: &RealFile, at: u64, len: usize) -> DiskResult<Bytes> {
-        read_up_to(&file.0.file, at, len)
-            .map(Bytes::from)
+        let mut buffer = self.buffers.take(len);
+        read_up_to(&file.0.file, at, &mut buffer[..len])
+            .map(|read| self.buffers.share(buffer, read))
             .map_err(|e| file.failed(&format!("read {len} bytes at byte {at} of"), e))
     }
 
@@ -184,20 +187,18 @@ fn write_all(file: &File, mut at: u64, parts: &[Bytes]) -> Result<(), Errno> {
     Ok(())
 }
 
-fn read_up_to(file: &File, at: u64, len: usize) -> Result<Vec<u8>, Errno> {
-    let mut bytes = Vec::with_capacity(len);
-    while bytes.len() < len {
-        let from = at + bytes.len() as u64;
-        match pread(file, spare_capacity(&mut bytes), from) {
+/// Reads until the buffer is full or the file ends. Answers how much it was.
+fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match pread(file, &mut buffer[done..], at + done as u64) {
             Ok(0) => break,
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(n) => done += n,
+            Err(Errno::INTR) => {}
             Err(e) => return Err(e),
         }
     }
-    // A vector may be given more room than it asked for; and at the end of a file most of it is unused.
-    bytes.truncate(len);
-    bytes.shrink_to_fit();
-    Ok(bytes)
+    Ok(done)
 }
 
 /// The names that are ours are UTF-8; others are left alone. What vanishes meanwhile is not there.
