@@ -153,8 +153,8 @@ fn read_request(frame: &Bytes, key: ApiKey, version: i16) -> Result<(Option<Stri
     if header_version >= 2 {
         input.tags(|_, _| Ok(false)).map_err(|e| e.at("RequestHeader", "tagged fields"))?;
     }
+    // What follows the body is ignored, as Kafka does: librdkafka 2.16 sends a flag of Metadata 10 in version 13 too.
     let request = Request::read(key, version, &mut input)?;
-    input.end().map_err(|fault| WireError::from(fault).at(key.name(), "request"))?;
     Ok((header.client_id, request))
 }
 

@@ -177,10 +177,11 @@ fn what_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn bytes_behind_the_body_are_refused() {
+fn bytes_behind_the_body_are_ignored_for_real_clients_send_them() {
     let mut frame = encoded(MetadataRequest::default(), 9).to_vec();
-    frame.push(0);
-    assert_eq!(malformed(&frame), (Fault::Trailing(1), "Metadata", "request"));
+    let plain = decode_request(&Bytes::from(frame.clone())).unwrap();
+    frame.extend([0, 0, 0]);
+    assert_eq!(decode_request(&Bytes::from(frame)).unwrap(), plain);
 }
 
 #[test]
