@@ -5,6 +5,7 @@
 mod admission;
 mod answers;
 mod budget;
+pub mod client;
 mod complaints;
 mod conn;
 mod connection;

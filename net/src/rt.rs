@@ -21,7 +21,7 @@ mod io_halves {
     pub(super) type OwnedWriteHalf = tokio::io::WriteHalf<tokio::net::TcpStream>;
 }
 use io_halves::{OwnedReadHalf, OwnedWriteHalf};
-pub(crate) use tokio::sync::{Notify, Semaphore};
+pub(crate) use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// The two clocks of the process, as the machine wants them.
 #[derive(Clone, Debug)]
@@ -228,14 +228,24 @@ impl Listener {
     /// The next connection, without Nagle's delay, in two halves, and where it comes from.
     pub(crate) async fn accept(&self) -> io::Result<(ReadSide, WriteSide, SocketAddr)> {
         let (stream, peer) = self.0.accept().await?;
-        // It only costs latency when it cannot be set.
-        let _ = stream.set_nodelay(true);
-        #[cfg(not(madsim))]
-        let (read, write) = stream.into_split();
-        #[cfg(madsim)]
-        let (read, write) = tokio::io::split(stream);
-        Ok((ReadSide(read), WriteSide(write), peer))
+        let (read, write) = halves(stream);
+        Ok((read, write, peer))
     }
+}
+
+/// Opens a connection to a name or an address, without Nagle's delay, in two halves.
+pub(crate) async fn connect(host: &str, port: u16) -> io::Result<(ReadSide, WriteSide)> {
+    tokio::net::TcpStream::connect((host, port)).await.map(halves)
+}
+
+fn halves(stream: tokio::net::TcpStream) -> (ReadSide, WriteSide) {
+    // It only costs latency when it cannot be set.
+    let _ = stream.set_nodelay(true);
+    #[cfg(not(madsim))]
+    let (read, write) = stream.into_split();
+    #[cfg(madsim)]
+    let (read, write) = tokio::io::split(stream);
+    (ReadSide(read), WriteSide(write))
 }
 
 /// What a connection reads from.
