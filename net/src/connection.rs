@@ -191,7 +191,7 @@ impl Connection {
     }
 
     /// Waits while this client is muted.
-    async fn unmuted(&self) -> Result<(), End> {
+    async fn unmuted(&mut self) -> Result<(), End> {
         let Some(until) = self.conn.muted_until() else { return Ok(()) };
         if until <= self.conn.shell.clock.mono() {
             return Ok(());

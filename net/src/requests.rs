@@ -57,20 +57,23 @@ pub(crate) fn parse(
             Parsed::Answer { ask, response, software: Some(software) }
         }
         wire::Request::Produce(produce) => {
-            let terms = Terms {
-                now,
-                max_decompressed_bytes: rules.max_decompressed_bytes,
-                zstd_allowed: header.version >= PRODUCE_ZSTD,
-            };
-            let checked = if frame.len() > LONG_CHECK_BYTES {
-                rt::computing(|| checked(produce, rules, &terms))
-            } else {
-                checked(produce, rules, &terms)
-            };
-            asked(ask, header, Request::Produce(checked))
+            let produce = check_produce(produce, frame.len(), rules, &terms(header.version, rules, now));
+            asked(ask, header, Request::Produce(produce))
         }
         other => asked(ask, header, Request::Api(other)),
     })
+}
+
+fn terms(version: i16, rules: &Rules, now: Timestamp) -> Terms {
+    Terms { now, max_decompressed_bytes: rules.max_decompressed_bytes, zstd_allowed: version >= PRODUCE_ZSTD }
+}
+
+fn check_produce(produce: ProduceRequest, frame_bytes: usize, rules: &Rules, terms: &Terms) -> Produce {
+    if frame_bytes > LONG_CHECK_BYTES {
+        rt::computing(|| checked(produce, rules, terms))
+    } else {
+        checked(produce, rules, terms)
+    }
 }
 
 fn asked(ask: Ask, header: RequestHeader, request: Request) -> Parsed {

@@ -1,0 +1,7 @@
+//! The shell against real sockets, in one process: order of answers, bad input, bounds.
+
+mod bad_input;
+mod bounds;
+mod client;
+mod order;
+mod server;
