@@ -208,25 +208,34 @@ fn pick<D: Disk>(
 ) -> Result<Option<Offset>, Stumble> {
     let mut run: Option<Run> = None;
     let mut after = None;
+    walk.skip_below(from)?;
     let result = loop {
-        let step = match walk.next() {
+        let step = match walk.peek() {
             Ok(Some(step)) => step,
             Ok(None) => break Ok(after),
             Err(stumble) => break Err(stumble),
         };
-        if step.header.last_offset() < from {
-            continue;
-        }
         let first = gathered.batches.is_empty();
         let fits = gathered.bytes.saturating_add(step.size as usize) <= range.max_bytes;
-        if step.header.last_offset() >= range.below || !(fits || first && range.at_least_one) {
+        let beyond = step.header.last_offset() >= range.below;
+        if beyond && first {
+            // Readers ask up to where a batch ends. One that begins below and ends beyond may be a header that lies.
+            walk.take(&step)?;
+        }
+        if beyond || !(fits || first && range.at_least_one) {
             gathered.done = true;
             break Ok(None);
         }
+        let batch = match walk.take(&step) {
+            Ok(batch) => batch,
+            Err(stumble) => break Err(stumble),
+        };
         after = Some(step.header.next_offset());
         gathered.bytes += step.size as usize;
         run = Some(extend(run, walk, &step, &mut gathered.runs));
-        gathered.batches.push(step.batch.expect("a walk over whole batches"));
+        gathered.batches.push(batch);
+        walk.pass(&step);
+        walk.read_ahead(range.max_bytes.saturating_sub(gathered.bytes));
     };
     gathered.runs.extend(run.map(Run::slice));
     match result {

@@ -98,6 +98,16 @@ impl<'a, D: Disk> Walk<'a, D> {
 
     /// The next batch; `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Step>, Stumble> {
+        let Some(mut step) = self.peek()? else { return Ok(None) };
+        if self.whole {
+            step.batch = Some(self.take(&step)?);
+        }
+        self.pass(&step);
+        Ok(Some(step))
+    }
+
+    /// The next batch's header, without going past it.
+    pub(crate) fn peek(&mut self) -> Result<Option<Step>, Stumble> {
         if self.position >= self.limit {
             return Ok(None);
         }
@@ -105,15 +115,35 @@ impl<'a, D: Disk> Walk<'a, D> {
         let bad = |why: String| Stumble::Bad { position, why };
         let here = self.at_least(HEADER_BYTES)?;
         let (header, size) = Batch::peek(&here).map_err(|e| bad(e.to_string()))?;
-        if size as u64 > self.limit - position {
+        let size = size as u64;
+        if size > self.limit - position {
             return Err(bad(format!("the batch claims {size} bytes, {} are there", self.limit - position)));
         }
         self.check(&header).map_err(bad)?;
-        let batch = if self.whole { Some(self.take(size)?) } else { None };
-        self.position += size as u64;
-        self.expected = Some(header.next_offset());
-        self.epoch = header.leader_epoch;
-        Ok(Some(Step { header, position, size: size as u64, batch }))
+        Ok(Some(Step { header, position, size, batch: None }))
+    }
+
+    /// Goes past the batch that was peeked at.
+    pub(crate) fn pass(&mut self, step: &Step) {
+        assert_eq!(step.position, self.position, "only the next batch can be passed");
+        self.position += step.size;
+        self.expected = Some(step.header.next_offset());
+        self.epoch = step.header.leader_epoch;
+    }
+
+    /// Goes past the batches that end below `offset`, reading little more than their headers.
+    pub(crate) fn skip_below(&mut self, offset: Offset) -> Result<(), Stumble> {
+        let chunk_bytes = std::mem::replace(&mut self.chunk_bytes, HEADERS_CHUNK);
+        while let Some(step) = self.peek()?.filter(|step| step.header.last_offset() < offset) {
+            self.pass(&step);
+        }
+        self.chunk_bytes = chunk_bytes;
+        Ok(())
+    }
+
+    /// From now on no more than this is read ahead.
+    pub(crate) fn read_ahead(&mut self, bytes: usize) {
+        self.chunk_bytes = bytes.max(HEADERS_CHUNK);
     }
 
     fn check(&self, header: &BatchHeader) -> Result<(), String> {
@@ -136,10 +166,11 @@ impl<'a, D: Disk> Walk<'a, D> {
         Ok(())
     }
 
-    fn take(&mut self, size: usize) -> Result<Batch, Stumble> {
+    /// The batch that was peeked at, checked, without going past it.
+    pub(crate) fn take(&mut self, step: &Step) -> Result<Batch, Stumble> {
         let position = self.position;
         let bad = |why: String| Stumble::Bad { position, why };
-        let mut here = self.at_least(size)?;
+        let mut here = self.at_least(usize::try_from(step.size).unwrap_or(usize::MAX))?;
         let batch = Batch::take(&mut here).map_err(|e| bad(e.to_string()))?;
         batch.check_crc().map_err(|e| bad(e.to_string()))?;
         Ok(batch)
