@@ -24,13 +24,15 @@ pub(crate) fn unreached(house: &House) -> Vec<String> {
 /// Whether cargo compiles this file on its own: a library, a binary, a test, an example, a fuzz target.
 fn is_root(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
-    match parts.as_slice() {
-        [_, "build.rs"] | [_, "src", "lib.rs" | "main.rs"] => true,
-        [_, "src", "bin", _] | [_, "src", "bin", _, "main.rs"] => true,
-        [_, "tests" | "benches" | "examples" | "fuzz_targets", _] => true,
-        [_, "tests" | "benches" | "examples", _, "main.rs"] => true,
-        _ => false,
-    }
+    matches!(
+        parts.as_slice(),
+        [_, "build.rs"]
+            | [_, "src", "lib.rs" | "main.rs"]
+            | [_, "src", "bin", _]
+            | [_, "src", "bin", _, "main.rs"]
+            | [_, "tests" | "benches" | "examples" | "fuzz_targets", _]
+            | [_, "tests" | "benches" | "examples", _, "main.rs"]
+    )
 }
 
 /// Every path that a `mod name;` of this file may mean.
