@@ -215,14 +215,7 @@ fn pick<D: Disk>(
             Ok(None) => break Ok(after),
             Err(stumble) => break Err(stumble),
         };
-        let first = gathered.batches.is_empty();
-        let fits = gathered.bytes.saturating_add(step.size as usize) <= range.max_bytes;
-        let beyond = step.header.last_offset() >= range.below;
-        if beyond && first {
-            // Readers ask up to where a batch ends. One that begins below and ends beyond may be a header that lies.
-            walk.take(&step)?;
-        }
-        if beyond || !(fits || first && range.at_least_one) {
+        if is_too_much(walk, range, &step, gathered)? {
             gathered.done = true;
             break Ok(None);
         }
@@ -246,6 +239,22 @@ fn pick<D: Disk>(
         }
         other => other,
     }
+}
+
+/// Whether a batch is not to be answered any more: it ends beyond the range, or there is no room for it.
+fn is_too_much<D: Disk>(
+    walk: &mut Walk<'_, D>,
+    range: &LogRange,
+    step: &Step,
+    gathered: &Gathered,
+) -> Result<bool, Stumble> {
+    let first = gathered.batches.is_empty();
+    if step.header.last_offset() >= range.below {
+        // Readers ask up to where a batch ends. A first one that begins below and ends beyond may be a header that lies.
+        return if first { walk.take(step).map(|_| true) } else { Ok(true) };
+    }
+    let fits = gathered.bytes.saturating_add(step.size as usize) <= range.max_bytes;
+    Ok(!(fits || first && range.at_least_one))
 }
 
 /// Batches that lie side by side in what was read at once.
