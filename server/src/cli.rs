@@ -1,5 +1,20 @@
 //! The command line: its commands and flags, with the defaults that `--help` shows.
 
+mod advice;
+mod consume;
+mod doctor;
+mod group;
+mod group_view;
+mod moment;
+mod offsets;
+mod produce;
+mod remote;
+mod reset;
+mod shape;
+mod table;
+mod tools;
+mod topic;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -18,6 +33,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a broker.
     Serve(ServeArgs),
+    /// What talks to a cluster.
+    #[command(flatten)]
+    Tool(tools::Tool),
 }
 
 /// Flags of `quipu serve`. A flag goes before the environment, the environment before the file, the file before the default.
@@ -91,7 +109,7 @@ mod tests {
     #[test]
     fn set_may_be_given_more_than_once() {
         let cli = Cli::parse_from(["quipu", "serve", "--set", "a=1", "--set", "b=2", "--node-id", "3"]);
-        let Command::Serve(args) = cli.command;
+        let Command::Serve(args) = cli.command else { panic!("serve was asked for") };
         assert_eq!(args.set, ["a=1", "b=2"]);
         assert_eq!(args.node_id, Some(3));
     }

@@ -22,5 +22,6 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
+        Command::Tool(tool) => tool.run(),
     }
 }

@@ -200,6 +200,13 @@ pub struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// From a broker's answer, where ports are wider than they can be.
+    pub(crate) fn of(host: &str, port: i32) -> Option<Address> {
+        Some(Address { host: host.to_string(), port: u16::try_from(port).ok()? })
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {

@@ -31,20 +31,15 @@ impl Consumer {
         let endpoints = std::mem::take(&mut r.node_endpoints);
         let mut any = false;
         for topic in r.responses {
-            let name = if topic.topic.is_empty() {
-                question.names.get(&topic.topic_id).cloned()
-            } else {
-                Some(topic.topic.as_str().into())
-            };
-            let Some(name) = name else { continue };
+            let by_id = question.names.get(&topic.topic_id).cloned();
+            let by_name = (!topic.topic.is_empty()).then(|| topic.topic.as_str().into());
+            let Some(name) = by_name.or(by_id) else { continue };
             for part in topic.partitions {
                 let of = TopicPartition { topic: name.clone(), partition: part.partition_index };
                 let Some((_, asked_at)) = question.parts.iter().find(|(p, _)| *p == of) else { continue };
                 let leader = (part.current_leader.leader_id, part.current_leader.leader_epoch);
                 let addr = endpoints.iter().find(|n| n.node_id == leader.0);
-                let addr = addr
-                    .and_then(|n| Some(Address { host: n.host.clone(), port: u16::try_from(n.port).ok()? }));
-                cluster.hint(net, &of, leader, addr);
+                cluster.hint(net, &of, leader, addr.and_then(|n| Address::of(&n.host, n.port)));
                 // What was assigned or sought anew in the meantime is another question.
                 let released = self.release(&of, ask).is_some();
                 if released && self.spots.get(&of).is_some_and(|s| s.place == Place::At(*asked_at)) {

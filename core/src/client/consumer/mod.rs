@@ -169,27 +169,8 @@ impl Consumer {
         leader: BrokerId,
         parts: &[(&TopicPartition, Offset, i32)],
     ) {
-        let mut names = BTreeMap::new();
-        let mut topics: Vec<FetchTopic> = Vec::new();
-        let mut by_name = false;
-        for (of, offset, epoch) in parts {
-            let part = FetchPartition {
-                partition: of.partition,
-                current_leader_epoch: *epoch,
-                fetch_offset: offset.0,
-                partition_max_bytes: self.settings.partition_max_bytes,
-                ..Default::default()
-            };
-            let topic_id = cluster.topic_id(&of.topic);
-            by_name |= topic_id.is_zero();
-            names.insert(topic_id, of.topic.clone());
-            match topics.last_mut() {
-                Some(topic) if *topic.topic == *of.topic => topic.partitions.push(part),
-                _ => {
-                    topics.push(FetchTopic { topic: of.topic.to_string(), topic_id, partitions: vec![part] })
-                }
-            }
-        }
+        let (topics, names) = self.fetch_topics(cluster, parts);
+        let by_name = topics.iter().any(|t| t.topic_id.is_zero());
         let request = FetchRequest {
             max_wait_ms: self.settings.max_wait_ms,
             min_bytes: self.settings.min_bytes,
@@ -208,6 +189,34 @@ impl Consumer {
             self.occupy(of, id, leader);
         }
         self.asked.insert(id, Question::Fetch(FetchQuestion { leader, parts, names }));
+    }
+
+    /// The partitions by topic, with each topic's name by its id.
+    fn fetch_topics(
+        &self,
+        cluster: &Cluster,
+        parts: &[(&TopicPartition, Offset, i32)],
+    ) -> (Vec<FetchTopic>, BTreeMap<TopicId, Arc<str>>) {
+        let mut names = BTreeMap::new();
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        for (of, offset, epoch) in parts {
+            let part = FetchPartition {
+                partition: of.partition,
+                current_leader_epoch: *epoch,
+                fetch_offset: offset.0,
+                partition_max_bytes: self.settings.partition_max_bytes,
+                ..Default::default()
+            };
+            let topic_id = cluster.topic_id(&of.topic);
+            names.insert(topic_id, of.topic.clone());
+            match topics.last_mut() {
+                Some(topic) if *topic.topic == *of.topic => topic.partitions.push(part),
+                _ => {
+                    topics.push(FetchTopic { topic: of.topic.to_string(), topic_id, partitions: vec![part] })
+                }
+            }
+        }
+        (topics, names)
     }
 
     fn occupy(&mut self, of: &TopicPartition, id: AskId, leader: BrokerId) {

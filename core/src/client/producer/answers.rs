@@ -68,8 +68,7 @@ impl Producer {
             };
             let leader = (answer.current_leader.leader_id, answer.current_leader.leader_epoch);
             let addr = endpoints.iter().find(|n| n.node_id == leader.0);
-            let addr =
-                addr.and_then(|n| Some(Address { host: n.host.clone(), port: u16::try_from(n.port).ok()? }));
+            let addr = addr.and_then(|n| Address::of(&n.host, n.port));
             cluster.hint(net, &of, leader, addr);
             self.judge(net, cluster, (&of, batch, ask), &answer);
         }
