@@ -35,9 +35,9 @@ fn main() -> ExitCode {
         ["wire-schema"] => tools::wire_schema(),
         ["madsim", rest @ ..] => tools::madsim(rest),
         ["fuzz", target, rest @ ..] => tools::fuzz(target, rest),
-        ["clients", rest @ ..] => tools::script("tests/clients/run", rest),
+        ["clients", rest @ ..] => tools::script("tests/clients/run", "--server", rest),
         ["kill9", rest @ ..] => tools::kill9(rest),
-        ["bench", rest @ ..] => tools::script("tests/bench/run", rest),
+        ["bench", rest @ ..] => tools::script("tests/bench/run", "--binary", rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

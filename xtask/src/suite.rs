@@ -148,7 +148,7 @@ fn server() -> Command {
 /// The end-to-end tests run the release build of the step before, so that it is built once.
 fn tests() -> Command {
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast", "--locked"]);
-    command.env("QUIPU_BIN", server_binary());
+    command.env("TESTS_SERVER", server_binary());
     command
 }
 
@@ -179,7 +179,7 @@ fn clients() -> Command {
 
 fn kill9() -> Command {
     let mut command = tools::kill_rounds(20);
-    command.env("QUIPU_BIN", server_binary());
+    command.env("TESTS_SERVER", server_binary());
     command
 }
 

@@ -84,14 +84,14 @@ pub(crate) fn fuzz(target: &str, args: &[&str]) -> Result<(), String> {
     run(command, LIMIT).1
 }
 
-/// Builds the server for release, then runs one of the repository's scripts against it.
-pub(crate) fn script(path: &str, args: &[&str]) -> Result<(), String> {
+/// Builds the server for release, then runs one of the repository's scripts with it as the value of `flag`.
+pub(crate) fn script(path: &str, flag: &str, args: &[&str]) -> Result<(), String> {
     if !root().join(path).exists() {
         return Err(format!("{path} does not exist in this checkout"));
     }
     build()?;
     let server = server_binary();
-    let mut command = command("python3", &[path, "--server", &server.to_string_lossy()]);
+    let mut command = command("python3", &[path, flag, &server.to_string_lossy()]);
     command.args(args);
     run(command, LIMIT).1
 }
@@ -104,7 +104,7 @@ fn build() -> Result<(), String> {
 pub(crate) fn kill_rounds(rounds: u32) -> Command {
     let mut command =
         cargo(&["test", "-p", "quipu-tests", "--test", "kill9", "--locked", "--", "--nocapture"]);
-    command.env("QUIPU_KILL_ROUNDS", rounds.to_string());
+    command.env("KILL9_ROUNDS", rounds.to_string());
     command
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn kill9(args: &[&str]) -> Result<(), String> {
     };
     build()?;
     let mut command = kill_rounds(rounds);
-    command.env("QUIPU_BIN", server_binary());
+    command.env("TESTS_SERVER", server_binary());
     run(command, LIMIT).1
 }
 
