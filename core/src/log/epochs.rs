@@ -66,6 +66,8 @@ impl Epochs {
         }
         let after = self.starts.iter().position(|e| e.epoch > asked);
         match after {
+            // An epoch that has written nothing yet begins at the end: there the one before it has ended.
+            None if asked < current => Some((self.last().map_or(asked, |last| last.epoch), end)),
             None => None,
             Some(0) => Some((asked, self.starts[0].start)),
             Some(i) => Some((self.starts[i - 1].epoch, self.starts[i].start)),
@@ -92,6 +94,21 @@ mod tests {
         assert_eq!(ask(2), Some((1, 10)), "an epoch that wrote nothing ends where the one before it did");
         assert_eq!(ask(0), Some((0, 0)));
         assert_eq!(ask(9), None, "an epoch that has not come yet is undefined");
+    }
+
+    #[test]
+    fn an_older_epoch_ends_at_the_log_end_while_the_current_one_has_written_nothing() {
+        let e = epochs(&[(1, 0), (3, 10)]);
+        let (current, end) = (LeaderEpoch(5), Offset(20));
+        assert_eq!(e.end_of(LeaderEpoch(3), current, end), Some((LeaderEpoch(3), end)));
+        assert_eq!(
+            e.end_of(LeaderEpoch(4), current, end),
+            Some((LeaderEpoch(3), end)),
+            "4 wrote nothing either"
+        );
+        assert_eq!(e.end_of(LeaderEpoch(6), current, end), None, "6 has not begun");
+        let empty = Epochs::default();
+        assert_eq!(empty.end_of(LeaderEpoch(4), current, Offset(0)), Some((LeaderEpoch(4), Offset(0))));
     }
 
     #[test]
