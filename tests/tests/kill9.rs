@@ -34,6 +34,7 @@ fn nothing_acknowledged_is_lost_doubled_or_reordered_and_groups_resume_where_the
     let (topic, group) = (unique("kill9"), unique("kill9-group"));
     let (bootstrap, partitions) = (server.bootstrap().to_string(), PARTITIONS as i32);
     Admin::new(&bootstrap).create(&topic, partitions, &[]).expect("a new topic is created");
+    place_at_start(&bootstrap, &topic, &group);
     let load = Load::start(&bootstrap, &topic);
     let progress = Arc::new(Progress::new());
     let join = || Reader::start(&bootstrap, &topic, &group, &progress);
@@ -68,6 +69,17 @@ fn nothing_acknowledged_is_lost_doubled_or_reordered_and_groups_resume_where_the
 fn number(name: &str) -> Option<usize> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+/// The group has a committed offset from the first moment: any resume without one is a fault.
+fn place_at_start(bootstrap: &str, topic: &str, group: &str) {
+    let mut list = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        list.add_partition_offset(topic, partition as i32, Offset::Offset(0))
+            .expect("an offset can be listed");
+    }
+    let consumer = quipu_tests::kafka::consumer(bootstrap, group, &[]);
+    consumer.commit(&list, CommitMode::Sync).expect("an empty group's offsets can be set");
 }
 
 /// Waits of 0 to 250 ms, the same for the same seed.
@@ -175,7 +187,7 @@ struct Reader {
 
 impl Reader {
     fn start(bootstrap: &str, topic: &str, group: &str, progress: &Arc<Progress>) -> Reader {
-        let mut config = config(bootstrap, &[("group.id", group), ("auto.offset.reset", "earliest")]);
+        let mut config = config(bootstrap, &[("group.id", group), ("auto.offset.reset", "error")]);
         config.set("enable.auto.commit", "false").set("session.timeout.ms", "6000");
         config.set("heartbeat.interval.ms", "300").set("fetch.wait.max.ms", "100");
         let positions = Positions(Arc::new(Mutex::new(vec![None; PARTITIONS])));
@@ -187,9 +199,13 @@ impl Reader {
         let thread = std::thread::spawn(move || {
             let mut last = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                // When the server is dead librdkafka tells so and goes on.
-                if let Some(Ok(message)) = consumer.poll(Duration::from_millis(20)) {
-                    shared.take(&message, &positions);
+                match consumer.poll(Duration::from_millis(20)) {
+                    Some(Ok(message)) => shared.take(&message, &positions),
+                    Some(Err(error)) if is_reset(&error) => {
+                        shared.fault(format!("no place to resume at: {error}"))
+                    }
+                    // The server is dead just now; librdkafka tells so and goes on.
+                    Some(Err(_)) | None => {}
                 }
                 if last.elapsed() > Duration::from_millis(100) {
                     shared.commit(&consumer, &topic, &positions);
@@ -205,6 +221,11 @@ impl Reader {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("a reader's thread ends well");
     }
+}
+
+/// Whether the server lost the group's place: it knew no offset, or one that its log does not have.
+fn is_reset(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset)
 }
 
 impl Progress {
