@@ -1,6 +1,6 @@
 //! Logs on disk: segment files with their indexes, recovery and retention, over any [`Disk`](crate::disk::Disk).
 //!
-//! A log directory has one writer, the [`Store`](store::Store) of its lane, and any number of [`Reader`](reader::Reader)s.
+//! A log directory has one writer, the [`Store`] of its lane, and any number of [`Reader`]s.
 //! Invariants: what a round answered is durable; nothing below the recovery point is ever cut without a new recovery
 //! point first; what is wrong below it is reported and left alone; no batch is served that was not checked.
 
