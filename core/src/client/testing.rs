@@ -207,6 +207,11 @@ impl Bench {
         self.heard.remove(at)
     }
 
+    /// Everything that was sent.
+    pub(crate) fn take_heard(&mut self) -> Vec<Heard> {
+        self.heard.drain(..).collect()
+    }
+
     /// Nothing more was sent.
     pub(crate) fn quiet(&self) {
         assert!(self.heard.is_empty(), "{:?}", self.heard);

@@ -126,8 +126,7 @@ impl Producer {
     }
 
     fn drop_batch(&mut self, net: &mut Net, of: &TopicPartition, at: usize, unknown: bool, failure: Failure) {
-        if let Some(mut batch) = self.lanes.get_mut(of).and_then(|lane| lane.given_up(at)) {
-            batch.may_exist |= unknown;
+        if let Some(batch) = self.lanes.get_mut(of).and_then(|lane| lane.given_up(at, unknown)) {
             self.finish_failed(net, batch, failure);
         }
     }

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::ids::{BrokerId, ProducerId};
+use crate::producer::BATCHES_KEPT;
 use crate::record::{BatchBuilder, Codec};
 use crate::time::{Instant, Timestamp};
 
@@ -39,11 +40,19 @@ pub(crate) struct Lane {
     identity: Option<Identity>,
     next_sequence: i32,
     draining: bool,
+    /// While draining: a number that was given up may have been written, or may yet be by a request that is still on its
+    /// way. Then so may the numbers after it.
+    doubtful: bool,
     /// The epochs of this lane's producer id are used up.
     spent: bool,
+    /// Whether the broker has taken a batch of this producer id. Before that it knows nothing of the producer and takes any
+    /// sequence number for the first (KIP-360): a second batch in flight could overtake a first one that failed.
+    proven: bool,
     pub(crate) retry_at: Instant,
     pub(crate) attempts: u32,
     next_id: u64,
+    /// How many batches have been numbered.
+    numbered: u64,
     /// Where what is in flight went.
     sent_to: Option<BrokerId>,
 }
@@ -55,6 +64,8 @@ pub(crate) struct Sealed {
     pub(crate) records: Vec<Pending>,
     bytes: Option<Bytes>,
     pub(crate) sequence: Option<i32>,
+    /// How many batches were numbered before it.
+    nth: u64,
     /// Whether it may be in the log: it was sent, and no answer ruled that out.
     pub(crate) may_exist: bool,
     in_flight: Option<AskId>,
@@ -91,7 +102,16 @@ impl Lane {
     fn sealed(&mut self, records: Vec<Pending>) -> Sealed {
         let id = self.next_id;
         self.next_id += 1;
-        Sealed { id, records, bytes: None, sequence: None, may_exist: false, in_flight: None, last: None }
+        Sealed {
+            id,
+            records,
+            bytes: None,
+            sequence: None,
+            nth: 0,
+            may_exist: false,
+            in_flight: None,
+            last: None,
+        }
     }
 
     /// Whether nothing is under way.
@@ -100,21 +120,25 @@ impl Lane {
     }
 
     /// The place in the queue of the batch to send next to `leader`, if one may be sent now. Batches go in order, and to
-    /// another broker only after everything sent to the former has been answered.
+    /// another broker only after everything sent to the former has been answered. No more are numbered behind one whose
+    /// fate is unknown than brokers remember: a repetition must never look like a gap.
     pub(crate) fn next(&self, leader: BrokerId, limit: usize) -> Option<usize> {
         let in_flight = self.queue.iter().filter(|b| b.in_flight.is_some()).count();
+        let limit = if self.proven { limit } else { 1 };
         if in_flight >= limit || in_flight > 0 && self.sent_to != Some(leader) {
             return None;
         }
         let wanted = |b: &Sealed| b.in_flight.is_none() && (!self.draining || b.sequence.is_some());
-        self.queue.iter().position(wanted)
+        let at = self.queue.iter().position(wanted)?;
+        let oldest = self.queue.iter().filter(|b| b.sequence.is_some()).map(|b| b.nth).min();
+        let beyond = oldest.is_some_and(|oldest| self.numbered - oldest >= BATCHES_KEPT as u64);
+        (self.queue[at].sequence.is_some() || !beyond).then_some(at)
     }
 
     /// Makes sure that the lane can number batches; `false`: not now.
     pub(crate) fn align(&mut self, current: Identity) -> bool {
         if self.draining && self.queue.iter().all(|b| b.sequence.is_none()) {
-            self.draining = false;
-            self.next_sequence = 0;
+            (self.draining, self.doubtful, self.next_sequence) = (false, false, 0);
             match self.identity {
                 Some((id, epoch)) if epoch < i16::MAX - 1 => self.identity = Some((id, epoch + 1)),
                 _ => self.spent = true,
@@ -126,7 +150,7 @@ impl Lane {
             }
             self.identity = Some(current);
             self.next_sequence = 0;
-            self.spent = false;
+            (self.spent, self.proven) = (false, false);
         }
         true
     }
@@ -145,7 +169,8 @@ impl Lane {
         let mut builder = BatchBuilder::new().compression(codec, None);
         if idempotent && let Some((id, epoch)) = self.identity {
             builder = builder.producer(id, epoch, self.next_sequence);
-            batch.sequence = Some(self.next_sequence);
+            (batch.sequence, batch.nth) = (Some(self.next_sequence), self.numbered);
+            self.numbered += 1;
             self.next_sequence = advance(self.next_sequence, batch.records.len());
         }
         for pending in &batch.records {
@@ -177,14 +202,16 @@ impl Lane {
 
     /// Takes a batch out that is in the log.
     pub(crate) fn written(&mut self, at: usize) -> Option<Sealed> {
-        self.attempts = 0;
+        (self.attempts, self.proven) = (0, true);
         self.queue.remove(at)
     }
 
-    /// Takes a batch out that is given up. Its number is lost with it.
-    pub(crate) fn given_up(&mut self, at: usize) -> Option<Sealed> {
-        let batch = self.queue.remove(at)?;
+    /// Takes a batch out that is given up. Its number is lost with it. `unknown`: it may be in the log.
+    pub(crate) fn given_up(&mut self, at: usize, unknown: bool) -> Option<Sealed> {
+        let mut batch = self.queue.remove(at)?;
+        batch.may_exist |= unknown;
         self.draining |= batch.sequence.is_some();
+        self.doubtful |= batch.sequence.is_some() && batch.may_exist;
         Some(batch)
     }
 
@@ -209,9 +236,11 @@ impl Lane {
             self.again(at, false, why);
             return false;
         }
-        if !expected && self.queue[at].may_exist {
+        // An earlier copy of it may still be on its way, and be taken after the answer that ruled it out.
+        if self.queue[at].may_exist && (self.doubtful || !expected) {
             return true;
         }
+        self.doubtful |= !expected;
         self.draining = true;
         self.queue[at].may_exist = false;
         self.again(at, false, why);
@@ -222,7 +251,7 @@ impl Lane {
 
     /// Cuts a refused batch in two that are sent instead. Only for one that is not in the log.
     pub(crate) fn split(&mut self, at: usize) {
-        let Some(mut batch) = self.given_up(at) else { return };
+        let Some(mut batch) = self.given_up(at, false) else { return };
         let second = batch.records.split_off(batch.records.len() / 2);
         let (first, second) = (self.sealed(batch.records), self.sealed(second));
         self.queue.insert(at, second);
@@ -273,7 +302,7 @@ mod tests {
     use crate::record::Batch;
 
     fn lane(records: usize) -> Lane {
-        let mut lane = Lane::default();
+        let mut lane = Lane { proven: true, identity: Some((ProducerId(9), 0)), ..Lane::default() };
         for tag in 0..records as u64 {
             let record =
                 NewRecord { topic: "t".into(), value: Some(Bytes::from_static(b"v")), ..Default::default() };
@@ -306,7 +335,7 @@ mod tests {
     fn a_lost_number_is_followed_by_a_new_epoch_once_the_rest_is_resolved() {
         let mut lane = lane(3);
         let _ = (send(&mut lane, 1), send(&mut lane, 2));
-        assert!(lane.given_up(0).is_some(), "the first is refused");
+        assert!(lane.given_up(0, false).is_some(), "the first is refused");
         assert_eq!(send(&mut lane, 3), None, "nothing new while the second is in flight");
         lane.again(0, true, Failure::local("cut"));
         assert_eq!(
@@ -325,6 +354,35 @@ mod tests {
         lane.again(0, true, Failure::local("cut"));
         let _ = send(&mut lane, 2);
         assert!(lane.out_of_order(0, Failure::local("gap")), "only giving it up is safe");
+    }
+
+    #[test]
+    fn behind_a_number_that_may_yet_be_written_a_batch_with_a_copy_on_its_way_is_given_up() {
+        let mut lane = lane(2);
+        let _ = (send(&mut lane, 1), send(&mut lane, 2));
+        assert!(lane.given_up(0, true).is_some_and(|b| b.may_exist));
+        lane.again(0, true, Failure::local("cut"));
+        assert!(send(&mut lane, 3).is_some());
+        assert!(lane.out_of_order(0, Failure::local("gap")), "its first copy may follow the other's");
+    }
+
+    #[test]
+    fn no_more_batches_follow_an_unresolved_one_than_brokers_remember() {
+        let mut lane = lane(8);
+        (0..5).for_each(|ask| assert!(send(&mut lane, ask).is_some()));
+        lane.again(0, true, Failure::local("written, but not everywhere"));
+        (0..4).for_each(|_| assert!(lane.written(1).is_some()));
+        assert_eq!([send(&mut lane, 9), send(&mut lane, 10)], [Some((0, 0, 0)), None]);
+        assert!(lane.written(0).is_some());
+        assert_eq!(send(&mut lane, 11), Some((5, 0, 5)));
+    }
+
+    #[test]
+    fn nothing_overtakes_the_first_batch_that_a_broker_gets_of_a_producer() {
+        let mut lane = Lane { identity: None, proven: false, ..lane(3) };
+        assert_eq!([send(&mut lane, 1), send(&mut lane, 2)], [Some((0, 0, 0)), None]);
+        assert!(lane.written(0).is_some());
+        assert_eq!([send(&mut lane, 3), send(&mut lane, 4)], [Some((1, 0, 1)), Some((2, 0, 2))]);
     }
 
     #[test]

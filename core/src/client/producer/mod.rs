@@ -223,7 +223,7 @@ impl Producer {
                     break;
                 }
                 let trouble = hopeless.clone().or_else(|| self.identity.trouble.clone());
-                let Some(batch) = lane.given_up(0) else { break };
+                let Some(batch) = lane.given_up(0, false) else { break };
                 let late =
                     || Failure::local(format!("{of}: no leader took the record within {timeout_ms} ms"));
                 let failure = batch.last.clone().or(trouble).unwrap_or_else(late);

@@ -4,3 +4,4 @@ mod connections;
 mod consuming;
 mod groups;
 mod producing;
+mod storm;
