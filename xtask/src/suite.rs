@@ -138,7 +138,7 @@ fn core() -> Command {
 }
 
 fn tidy() -> Command {
-    cargo(&["test", "-p", "quipu-tests", "--test", "tidy", "--locked"])
+    cargo(&["test", "--workspace", "--test", "tidy", "--locked"])
 }
 
 fn server() -> Command {
