@@ -102,8 +102,8 @@ fn build() -> Result<(), String> {
 
 /// The kill -9 loop as a command.
 pub(crate) fn kill_rounds(rounds: u32) -> Command {
-    let mut command =
-        cargo(&["test", "-p", "quipu-tests", "--test", "kill9", "--locked", "--", "--nocapture"]);
+    // `--workspace`, so that it is built with the features that every other step builds with, and only once.
+    let mut command = cargo(&["test", "--workspace", "--test", "kill9", "--locked", "--", "--nocapture"]);
     command.env("KILL9_ROUNDS", rounds.to_string());
     command
 }
