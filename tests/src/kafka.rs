@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, DefaultConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Header, Headers, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
@@ -210,6 +210,20 @@ pub fn poll(
         }
     }
     out
+}
+
+/// Leaves the group in good order before the consumer is dropped; what still comes meanwhile goes to `take`.
+///
+/// Dropped while its group rebalances, rust-rdkafka can wait for ever: it answers the rebalance of a group that
+/// librdkafka has already ended. Without a subscription no rebalance comes.
+pub fn leave<C: ConsumerContext>(consumer: BaseConsumer<C>, mut take: impl FnMut(&BorrowedMessage<'_>)) {
+    consumer.unsubscribe();
+    let end = Instant::now() + PATIENCE;
+    while consumer.assignment().is_ok_and(|owned| owned.count() > 0) && Instant::now() < end {
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(20)) {
+            take(&message);
+        }
+    }
 }
 
 fn record_of(message: &impl Message) -> Record {

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quipu_tests::kafka::{
-    Acks, Admin, PATIENCE, Record, Sender, config, now_ms, read, send, sender, unique, until,
+    Acks, Admin, PATIENCE, Record, Sender, config, leave, now_ms, read, send, sender, unique, until,
 };
 use quipu_tests::server::Server;
 use rdkafka::ClientContext;
@@ -212,6 +212,7 @@ impl Reader {
                     last = Instant::now();
                 }
             }
+            leave(consumer, |message| shared.take(message, &positions));
         });
         Reader { stop, thread }
     }

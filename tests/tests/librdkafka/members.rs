@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use quipu_tests::kafka::{PATIENCE, config, until};
+use quipu_tests::kafka::{PATIENCE, config, leave, until};
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message};
 
 /// What a member shows of itself.
 #[derive(Default)]
@@ -54,8 +54,9 @@ impl Member {
             while !stopped.load(Ordering::Relaxed) {
                 turn(&consumer, &shown);
             }
-            // As above: nothing read, nothing to commit.
-            let _ = consumer.commit_consumer_state(CommitMode::Sync);
+            leave(consumer, |message| {
+                take(message, &mut shown.lock().expect("no thread panics with the lock"))
+            });
             shown.lock().expect("no thread panics with the lock").owned.clear();
         });
         Member { seen, stop, thread: Some(thread) }
@@ -85,10 +86,14 @@ fn turn(consumer: &BaseConsumer<CommitsFirst>, seen: &Mutex<Seen>) {
     let mut seen = seen.lock().expect("no thread panics with the lock");
     seen.owned = assignment.elements().iter().map(|part| part.partition()).collect();
     if let Some(Ok(message)) = message {
-        let text =
-            std::str::from_utf8(message.payload().expect("values are never null")).expect("values are text");
-        seen.values.push(text.parse().expect("values are numbers"));
+        take(&message, &mut seen);
     }
+}
+
+fn take(message: &BorrowedMessage<'_>, seen: &mut Seen) {
+    let text =
+        std::str::from_utf8(message.payload().expect("values are never null")).expect("values are text");
+    seen.values.push(text.parse().expect("values are numbers"));
 }
 
 /// Waits until the members own all partitions between them, each at least one.
