@@ -118,7 +118,7 @@ impl Broker {
         let count =
             self.controller.image().topic(names::GROUP_OFFSETS).map_or(0, |t| t.partitions.len() as i32);
         if count > 0 {
-            // The topic was made with as many partitions as were configured then: they decide, not today's config.
+            // As many as the topic has, whoever made it and whatever is configured today: a group's shard depends on it.
             self.groups = Groups::new(config(&self.config, self.seed), count);
         }
         (0..count).for_each(|shard| self.lead_shard(turn, shard));

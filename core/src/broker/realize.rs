@@ -26,6 +26,9 @@ impl Broker {
                     self.reconfigure_topic(*id);
                 }
                 self.make_partitions(turn, (*id, name), 0..replicas.len());
+                if name == names::GROUP_OFFSETS {
+                    self.lead_shards(turn);
+                }
             }
             Fact::PartitionsAdded { id, replicas } => {
                 if let Some(topic) = self.controller.image().topic_by_id(*id) {
@@ -52,9 +55,6 @@ impl Broker {
             // Deleted again by a later fact of the same commit: there is nothing to make.
             let Some(epoch) = state else { continue };
             self.make_log(turn, log, name.to_string(), epoch);
-            if name == names::GROUP_OFFSETS {
-                self.lead_shard(turn, index as i32);
-            }
         }
     }
 

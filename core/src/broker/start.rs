@@ -92,7 +92,9 @@ impl Broker {
         if let Err(why) = self.restore_snapshot(&found) {
             return self.die(turn, why);
         }
-        let epoch = found.epochs.last().map_or(LeaderEpoch(0), |e| LeaderEpoch(e.epoch.0 + 1));
+        let last =
+            found.epochs.last().map(|e| e.epoch).max(found.snapshot.as_ref().map(|(_, epoch, _)| *epoch));
+        let epoch = last.map_or(LeaderEpoch(0), |last| LeaderEpoch(last.0 + 1));
         let (from, upto) = (self.controller.position().0.max(found.start), found.end);
         let log = Log::recovered(&found);
         self.open(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));

@@ -9,6 +9,7 @@ use crate::wire::messages::delete_records::{
 use crate::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use crate::wire::messages::init_producer_id::InitProducerIdRequest;
 use crate::wire::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use crate::wire::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestGroup};
 use crate::wire::{ApiKey, ErrorCode, Response};
 
 fn named(names: &[&str], creates: bool) -> MetadataRequest {
@@ -166,4 +167,19 @@ fn retention_by_time_and_size_moves_the_start() {
     assert_eq!(start(&rig, "aged"), 6, "even the active segment goes when it is old");
     let to = rig.produce("aged", 1, batch(&["next"]));
     assert_eq!(rig.produced(to).base_offset, 6);
+}
+
+#[test]
+fn groups_live_in_as_many_shards_as_their_topic_has_partitions_however_it_was_made() {
+    for partitions in [3, 80] {
+        let mut rig = Rig::new(&[]);
+        rig.create("__consumer_offsets", partitions, &[]);
+        let fetch = OffsetFetchRequestGroup { group_id: "g".into(), topics: None, ..Default::default() };
+        let Response::OffsetFetch(r) =
+            rig.ask(OffsetFetchRequest { groups: vec![fetch], ..Default::default() })
+        else {
+            panic!()
+        };
+        assert_eq!(r.groups[0].error_code, ErrorCode::NONE, "{partitions} partitions");
+    }
 }
