@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::broker::door::Caller;
+use crate::broker::once::{keep_first, repeated};
 use crate::broker::turn::Turn;
 use crate::cluster::facts::{ConfigOwner, Fact};
 use crate::cluster::image::Configs;
@@ -23,6 +24,10 @@ use crate::wire::messages::incremental_alter_configs as incremental;
 /// Kafka's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+
+/// What has configs: its type and its name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Resource(i8, String);
 
 /// One alteration: the name, what to do, and the value it is done with.
 type Alteration = (String, AlterOp, Option<String>);
@@ -103,64 +108,81 @@ impl Broker {
         to: Caller,
         request: incremental::IncrementalAlterConfigsRequest,
     ) {
-        let mut facts = Vec::new();
-        let mut response = incremental::IncrementalAlterConfigsResponse::default();
-        for resource in request.resources {
-            let alterations = resource
-                .configs
-                .into_iter()
-                .map(|c| Ok((c.name, operation(c.config_operation)?, c.value)))
-                .collect();
-            let target = (resource.resource_type, resource.resource_name.as_str());
-            let decided = self.decide_alterations(target, alterations, false);
-            let (error_code, error_message) = outcome(&decided);
-            response.responses.push(incremental::AlterConfigsResourceResponse {
-                error_code,
-                error_message,
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name,
-            });
-            facts.extend(decided.unwrap_or_default().into_iter().filter(|_| !request.validate_only));
-        }
+        let resources = request.resources.into_iter().map(|r| {
+            let asked = r.configs.into_iter().map(|c| Ok((c.name, operation(c.config_operation)?, c.value)));
+            (Resource(r.resource_type, r.resource_name), asked.collect())
+        });
+        let (decided, facts) = self.decide_resources(resources.collect(), false);
+        let responses = decided
+            .into_iter()
+            .map(|(Resource(resource_type, resource_name), error_code, error_message)| {
+                incremental::AlterConfigsResourceResponse {
+                    error_code,
+                    error_message,
+                    resource_type,
+                    resource_name,
+                }
+            })
+            .collect();
+        let response = incremental::IncrementalAlterConfigsResponse { responses, ..Default::default() };
+        let facts = if request.validate_only { Vec::new() } else { facts };
         self.decide_and_answer(turn, facts, to, response.into());
     }
 
     /// Handles AlterConfigs: what is not named goes back to its default.
     pub(super) fn alter_configs(&mut self, turn: &mut Turn, to: Caller, request: AlterConfigsRequest) {
-        let mut facts = Vec::new();
-        let mut response = AlterConfigsResponse::default();
-        for resource in request.resources {
-            let alterations =
-                resource.configs.into_iter().map(|c| Ok((c.name, AlterOp::Set, c.value))).collect();
-            let target = (resource.resource_type, resource.resource_name.as_str());
-            let decided = self.decide_alterations(target, alterations, true);
-            let (error_code, error_message) = outcome(&decided);
-            response.responses.push(AlterConfigsResourceResponse {
-                error_code,
-                error_message,
-                resource_type: resource.resource_type,
-                resource_name: resource.resource_name,
-            });
-            facts.extend(decided.unwrap_or_default().into_iter().filter(|_| !request.validate_only));
-        }
+        let resources = request.resources.into_iter().map(|r| {
+            let asked = r.configs.into_iter().map(|c| Ok((c.name, AlterOp::Set, c.value)));
+            (Resource(r.resource_type, r.resource_name), asked.collect())
+        });
+        let (decided, facts) = self.decide_resources(resources.collect(), true);
+        let responses = decided
+            .into_iter()
+            .map(|(Resource(resource_type, resource_name), error_code, error_message)| {
+                AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+            })
+            .collect();
+        let response = AlterConfigsResponse { responses, ..Default::default() };
+        let facts = if request.validate_only { Vec::new() } else { facts };
         self.decide_and_answer(turn, facts, to, response.into());
+    }
+
+    /// Decides the alterations of each resource by itself; one that is named twice is refused (Kafka: `ControllerApis`).
+    fn decide_resources(
+        &self,
+        mut asked: Vec<(Resource, Result<Vec<Alteration>, Refusal>)>,
+        replace: bool,
+    ) -> (Vec<(Resource, ErrorCode, Option<String>)>, Vec<Fact>) {
+        let twice = repeated(asked.iter().map(|(resource, _)| resource.clone()));
+        keep_first(&mut asked, |(resource, _)| resource.clone());
+        let mut facts = Vec::new();
+        let decided = asked.into_iter().map(|(resource, alterations)| {
+            let decided = if twice.contains(&resource) {
+                Err((ErrorCode::INVALID_REQUEST, "Each resource must appear at most once.".into()))
+            } else {
+                self.decide_alterations(&resource, alterations, replace)
+            };
+            match decided {
+                Ok(more) => {
+                    facts.extend(more);
+                    (resource, ErrorCode::NONE, None)
+                }
+                Err((code, why)) => (resource, code, Some(why)),
+            }
+        });
+        (decided.collect(), facts)
     }
 
     /// What the alterations of one resource come to: all of them or none.
     fn decide_alterations(
         &self,
-        (kind, name): (i8, &str),
+        Resource(kind, name): &Resource,
         alterations: Result<Vec<Alteration>, Refusal>,
         replace: bool,
     ) -> Result<Vec<Fact>, Refusal> {
-        let (owner, alterations) = (self.owner(kind, name)?, alterations?);
+        let (owner, alterations) = (self.owner(*kind, name)?, alterations?);
         let invalid = |why: String| (ErrorCode::INVALID_CONFIG, why);
-        if let Some((twice, ..)) = alterations
-            .iter()
-            .enumerate()
-            .find(|(i, a)| alterations[..*i].iter().any(|b| b.0 == a.0))
-            .map(|(_, a)| a)
-        {
+        if let Some(twice) = repeated(alterations.iter().map(|(name, ..)| name)).first() {
             return Err((
                 ErrorCode::INVALID_REQUEST,
                 format!("The config '{}' is named twice.", twice.escape_default()),
@@ -201,20 +223,8 @@ fn difference(of: ConfigOwner, before: &Configs, after: &Configs) -> Vec<Fact> {
 }
 
 fn operation(code: i8) -> Result<AlterOp, Refusal> {
-    match code {
-        0 => Ok(AlterOp::Set),
-        1 => Ok(AlterOp::Delete),
-        2 => Ok(AlterOp::Append),
-        3 => Ok(AlterOp::Subtract),
-        other => Err((ErrorCode::INVALID_REQUEST, format!("There is no config operation {other}."))),
-    }
-}
-
-fn outcome(decided: &Result<Vec<Fact>, Refusal>) -> (ErrorCode, Option<String>) {
-    match decided {
-        Ok(_) => (ErrorCode::NONE, None),
-        Err((code, why)) => (*code, Some(why.clone())),
-    }
+    AlterOp::from_code(code)
+        .ok_or_else(|| (ErrorCode::INVALID_REQUEST, format!("There is no config operation {code}.")))
 }
 
 fn described_config(

@@ -1,6 +1,6 @@
 //! DescribeLogDirs: how large every replica is, and how much room the volume has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::door::Caller;
 use crate::broker::start::Phase;
@@ -9,16 +9,19 @@ use crate::broker::{Broker, Replica};
 use crate::ids::LogId;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::describe_log_dirs::{
-    DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    DescribeLogDirsResult, DescribeLogDirsTopic,
+    DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult,
+    DescribeLogDirsTopic,
 };
 
 impl Broker {
     /// Handles DescribeLogDirs.
     pub(super) fn describe_log_dirs(&mut self, turn: &mut Turn, to: Caller, request: DescribeLogDirsRequest) {
         let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+        let asked: Option<BTreeSet<(&str, i32)>> = request.topics.as_ref().map(|topics| {
+            topics.iter().flat_map(|t| t.partitions.iter().map(|p| (t.topic.as_str(), *p))).collect()
+        });
         for (log, partition) in self.partitions.iter().filter(|(log, _)| **log != LogId::METADATA) {
-            if is_asked(&request.topics, &partition.topic, log.partition) {
+            if asked.as_ref().is_none_or(|asked| asked.contains(&(partition.topic.as_str(), log.partition))) {
                 topics.entry(&partition.topic).or_default().push(entry(*log, partition));
             }
         }
@@ -40,13 +43,6 @@ impl Broker {
     fn log_dir(&self) -> String {
         let settings = self.config.settings();
         settings.get("log.dirs").or_else(|| settings.get("log.dir")).unwrap_or_default().to_string()
-    }
-}
-
-fn is_asked(asked: &Option<Vec<DescribableLogDirTopic>>, topic: &str, partition: i32) -> bool {
-    match asked {
-        None => true,
-        Some(topics) => topics.iter().any(|t| t.topic == topic && t.partitions.contains(&partition)),
     }
 }
 

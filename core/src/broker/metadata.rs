@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::broker::door::{Caller, Client};
 use crate::broker::turn::Turn;
+use crate::cluster::additions::Additions;
 use crate::cluster::image::{PartitionState, Topic};
 use crate::cluster::names;
 use crate::ids::{LogId, TopicId};
@@ -51,12 +52,12 @@ impl Broker {
             None => true,
             Some(topics) => topics.is_empty() && dialect.metadata_empty_means_all,
         };
-        let mut facts = Vec::new();
+        let mut additions = Additions::default();
         let topics = if all {
             self.controller.image().topics().map(|t| self.topic_entry(t, operations)).collect()
         } else {
             let asked = request.topics.unwrap_or_default();
-            asked.iter().map(|t| self.asked_topic(t, (creates, operations), &mut facts)).collect()
+            asked.iter().map(|t| self.asked_topic(t, (creates, operations), &mut additions)).collect()
         };
         let (host, port) = from.advertised.clone();
         let response = MetadataResponse {
@@ -76,14 +77,14 @@ impl Broker {
             ..Default::default()
         };
         // Topics that are being made are answered with LEADER_NOT_AVAILABLE, once they exist: the next request finds them.
-        self.decide_and_answer(turn, facts, to, response.into());
+        self.decide_and_answer(turn, additions.into_facts(), to, response.into());
     }
 
     fn asked_topic(
         &mut self,
         asked: &MetadataRequestTopic,
         (creates, operations): (bool, bool),
-        facts: &mut Vec<crate::cluster::facts::Fact>,
+        additions: &mut Additions,
     ) -> MetadataResponseTopic {
         let image = self.controller.image();
         let Some(name) = asked.name.as_deref().filter(|_| asked.topic_id.is_zero()) else {
@@ -98,7 +99,7 @@ impl Broker {
         let code = if names::refuse(name).is_some() {
             ErrorCode::INVALID_TOPIC_EXCEPTION
         } else if creates {
-            self.auto_create(name, facts)
+            self.auto_create(name, additions)
         } else {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
         };
@@ -179,9 +180,9 @@ impl Broker {
         from: &Client,
         request: FindCoordinatorRequest,
     ) {
-        let mut facts = Vec::new();
+        let mut additions = Additions::default();
         let refused = match request.key_type {
-            GROUP_KEY => self.need_group_offsets(&mut facts).err(),
+            GROUP_KEY => self.need_group_offsets(&mut additions).err(),
             TRANSACTION_KEY => Some((
                 ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
                 "transactions are not supported by this version of Quipu".to_string(),
@@ -194,7 +195,7 @@ impl Broker {
         let coordinators =
             request.coordinator_keys.into_iter().map(|key| self.coordinator(key, from, &refused)).collect();
         let response = FindCoordinatorResponse { coordinators, ..Default::default() };
-        self.decide_and_answer(turn, facts, to, response.into());
+        self.decide_and_answer(turn, additions.into_facts(), to, response.into());
     }
 
     fn coordinator(&self, key: String, from: &Client, refused: &Option<(ErrorCode, String)>) -> Coordinator {

@@ -11,6 +11,7 @@ mod lane;
 mod log_dirs;
 mod metadata;
 mod offsets;
+mod once;
 mod produce;
 mod producer_ids;
 mod prune;

@@ -1,6 +1,7 @@
 //! From request to room: one line an API. Requests that come too early wait, those that come too late are refused.
 
 use crate::broker::door::Request;
+use crate::broker::once::once;
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, HeldRequest};
@@ -28,10 +29,11 @@ impl Broker {
 
     fn route(&mut self, turn: &mut Turn, held: HeldRequest) {
         let HeldRequest { to, from, dialect, request } = held;
-        let api = match request {
+        let mut api = match request {
             Request::Produce(produce) => return self.produce(turn, to, &from, produce),
             Request::Api(api) => api,
         };
+        once(&mut api);
         match api {
             Api::Fetch(r) => self.fetch(turn, to, r),
             Api::ListOffsets(r) => self.list_offsets(turn, to, dialect, r),

@@ -2,11 +2,13 @@
 
 use crate::broker::Broker;
 use crate::broker::door::Caller;
+use crate::broker::once::{keep_first, repeated};
 use crate::broker::turn::Turn;
+use crate::cluster::additions::Additions;
 use crate::cluster::facts::Fact;
 use crate::cluster::image::Configs;
 use crate::cluster::names;
-use crate::cluster::topics::{self, NewTopic, Refusal};
+use crate::cluster::topics::{NewTopic, Refusal};
 use crate::config::{describe_topic, validate_overrides};
 use crate::ids::TopicId;
 use crate::wire::dialect::Dialect;
@@ -28,30 +30,30 @@ impl Broker {
         turn: &mut Turn,
         to: Caller,
         dialect: Dialect,
-        request: CreateTopicsRequest,
+        mut request: CreateTopicsRequest,
     ) {
-        let mut facts: Vec<Fact> = Vec::new();
+        let twice = repeated(request.topics.iter().map(|t| t.name.clone()));
+        keep_first(&mut request.topics, |t| t.name.clone());
+        let mut additions = Additions::default();
         let mut response = CreateTopicsResponse::default();
-        for (i, topic) in request.topics.iter().enumerate() {
-            let twice =
-                request.topics.iter().enumerate().any(|(j, other)| i != j && other.name == topic.name);
-            let decided = if twice {
-                Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_string()))
+        for topic in &request.topics {
+            let decided = if twice.contains(&topic.name) {
+                Err(named_twice())
             } else {
-                self.decide_topic(dialect, topic, &facts)
+                self.decide_topic(dialect, topic, &mut additions)
             };
-            response.topics.push(self.created(&topic.name, &decided, request.validate_only));
-            facts.extend(decided.ok().filter(|_| !request.validate_only));
+            response.topics.push(self.created(&topic.name, decided, request.validate_only));
         }
+        let facts = if request.validate_only { Vec::new() } else { additions.into_facts() };
         self.decide_and_answer(turn, facts, to, response.into());
     }
 
-    fn decide_topic(
+    fn decide_topic<'a>(
         &mut self,
         dialect: Dialect,
         asked: &CreatableTopic,
-        before: &[Fact],
-    ) -> Result<Fact, Refusal> {
+        additions: &'a mut Additions,
+    ) -> Result<&'a Fact, Refusal> {
         let mut configs = Configs::new();
         for config in &asked.configs {
             let Some(value) = &config.value else {
@@ -79,22 +81,13 @@ impl Broker {
                 .collect(),
             configs,
         };
-        self.decide_new(topic, before)
+        self.decide_new(topic, additions)
     }
 
     /// Decides a new topic against what is decided already, in this request too.
-    fn decide_new(&mut self, topic: NewTopic, before: &[Fact]) -> Result<Fact, Refusal> {
-        let same_request = before
-            .iter()
-            .any(|f| matches!(f, Fact::TopicCreated { name, .. } if names::collide(name, &topic.name)));
-        if same_request {
-            return Err((
-                ErrorCode::INVALID_TOPIC_EXCEPTION,
-                format!("Topic '{}' collides with another one of this request", topic.name),
-            ));
-        }
+    fn decide_new<'a>(&mut self, topic: NewTopic, additions: &'a mut Additions) -> Result<&'a Fact, Refusal> {
         let id = self.draw_topic_id();
-        topics::create(self.controller.draft(), &self.brokers(), topic, id)
+        additions.create(self.controller.draft(), &self.brokers(), topic, id)
     }
 
     /// An id that no topic has had: 128 bits drawn from this run's seed, and none of Kafka's reserved ones.
@@ -116,15 +109,15 @@ impl Broker {
     fn created(
         &self,
         name: &str,
-        decided: &Result<Fact, Refusal>,
+        decided: Result<&Fact, Refusal>,
         validate_only: bool,
     ) -> CreatableTopicResult {
         let name = name.to_string();
         match decided {
             Err((error_code, why)) => CreatableTopicResult {
                 name,
-                error_code: *error_code,
-                error_message: Some(why.clone()),
+                error_code,
+                error_message: Some(why),
                 configs: Some(Vec::new()),
                 ..Default::default()
             },
@@ -155,10 +148,10 @@ impl Broker {
     }
 
     /// A topic that a client asked about and that may be made for it. Answers the code that the client gets meanwhile.
-    pub(super) fn auto_create(&mut self, name: &str, facts: &mut Vec<Fact>) -> ErrorCode {
+    pub(super) fn auto_create(&mut self, name: &str, additions: &mut Additions) -> ErrorCode {
         if name == names::GROUP_OFFSETS {
             return self
-                .need_group_offsets(facts)
+                .need_group_offsets(additions)
                 .map_or_else(|(code, _)| code, |()| ErrorCode::LEADER_NOT_AVAILABLE);
         }
         if self.controller.draft().topic(name).is_some() {
@@ -171,21 +164,18 @@ impl Broker {
             assignments: Vec::new(),
             configs: Configs::new(),
         };
-        match self.decide_new(topic, facts) {
-            Ok(fact) => {
-                facts.push(fact);
-                ErrorCode::LEADER_NOT_AVAILABLE
-            }
+        match self.decide_new(topic, additions) {
+            // What one request has no room for is made by the next: clients ask again.
+            Ok(_) | Err((ErrorCode::POLICY_VIOLATION, _)) => ErrorCode::LEADER_NOT_AVAILABLE,
             Err((code, _)) => code,
         }
     }
 
-    /// Sees to it that the topic of groups and offsets exists, or is on its way in `facts`.
-    pub(super) fn need_group_offsets(&mut self, facts: &mut Vec<Fact>) -> Result<(), Refusal> {
-        let under_way = facts
-            .iter()
-            .any(|f| matches!(f, Fact::TopicCreated { name, .. } if name == names::GROUP_OFFSETS));
-        if under_way || self.controller.draft().topic(names::GROUP_OFFSETS).is_some() {
+    /// Sees to it that the topic of groups and offsets exists, or is on its way.
+    pub(super) fn need_group_offsets(&mut self, additions: &mut Additions) -> Result<(), Refusal> {
+        if additions.creates(names::GROUP_OFFSETS)
+            || self.controller.draft().topic(names::GROUP_OFFSETS).is_some()
+        {
             return Ok(());
         }
         let groups = &self.config.groups;
@@ -200,37 +190,35 @@ impl Broker {
                 ("segment.bytes".to_string(), groups.offsets_segment_bytes.to_string()),
             ]),
         };
-        facts.push(self.decide_new(topic, facts)?);
-        Ok(())
+        self.decide_new(topic, additions).map(|_| ())
     }
 
     /// Handles DeleteTopics.
     pub(super) fn delete_topics(&mut self, turn: &mut Turn, to: Caller, request: DeleteTopicsRequest) {
+        let found: Vec<_> = request.topics.iter().map(|asked| self.decide_deletion(asked)).collect();
+        let twice = repeated(found.iter().flatten().map(|(_, id)| *id));
         let mut facts = Vec::new();
         let mut response = DeleteTopicsResponse::default();
-        for asked in request.topics {
-            let decided = self.decide_deletion(&asked, &facts);
-            response.responses.push(match &decided {
-                Ok((name, id)) => {
-                    DeletableTopicResult { name: Some(name.clone()), topic_id: *id, ..Default::default() }
-                }
-                Err((error_code, why)) => DeletableTopicResult {
-                    name: asked.name,
-                    topic_id: asked.topic_id,
-                    error_code: *error_code,
-                    error_message: Some(why.clone()),
+        for (asked, found) in request.topics.into_iter().zip(found) {
+            response.responses.push(
+                match found.and_then(|f| if twice.contains(&f.1) { Err(named_twice()) } else { Ok(f) }) {
+                    Ok((name, topic_id)) => {
+                        facts.push(Fact::TopicDeleted { id: topic_id });
+                        DeletableTopicResult { name: Some(name), topic_id, ..Default::default() }
+                    }
+                    Err((error_code, why)) => DeletableTopicResult {
+                        name: asked.name,
+                        topic_id: asked.topic_id,
+                        error_code,
+                        error_message: Some(why),
+                    },
                 },
-            });
-            facts.extend(decided.ok().map(|(_, id)| Fact::TopicDeleted { id }));
+            );
         }
         self.decide_and_answer(turn, facts, to, response.into());
     }
 
-    fn decide_deletion(
-        &self,
-        asked: &DeleteTopicState,
-        before: &[Fact],
-    ) -> Result<(String, TopicId), Refusal> {
+    fn decide_deletion(&self, asked: &DeleteTopicState) -> Result<(String, TopicId), Refusal> {
         if !self.config.delete_topics {
             return Err((
                 ErrorCode::TOPIC_DELETION_DISABLED,
@@ -253,9 +241,6 @@ impl Broker {
                 "Either the name or the id of a topic is needed, not both.".into(),
             )),
         }?;
-        if before.iter().any(|f| matches!(f, Fact::TopicDeleted { id } if *id == topic.id)) {
-            return Err((ErrorCode::INVALID_REQUEST, format!("The topic '{}' is named twice.", topic.name)));
-        }
         Ok((topic.name.clone(), topic.id))
     }
 
@@ -264,31 +249,33 @@ impl Broker {
         &mut self,
         turn: &mut Turn,
         to: Caller,
-        request: CreatePartitionsRequest,
+        mut request: CreatePartitionsRequest,
     ) {
-        let mut facts = Vec::new();
+        let twice = repeated(request.topics.iter().map(|t| t.name.clone()));
+        keep_first(&mut request.topics, |t| t.name.clone());
+        let mut additions = Additions::default();
         let mut response = CreatePartitionsResponse::default();
-        for (i, asked) in request.topics.iter().enumerate() {
-            let twice = request.topics[..i].iter().any(|other| other.name == asked.name);
-            let decided = if twice {
-                Err((ErrorCode::INVALID_REQUEST, "Duplicate topic name.".to_string()))
+        for asked in request.topics {
+            let decided = if twice.contains(&asked.name) {
+                Err(named_twice())
             } else {
-                self.decide_growth(asked)
+                self.decide_growth(&asked, &mut additions)
             };
-            response.results.push(match &decided {
-                Ok(_) => CreatePartitionsTopicResult { name: asked.name.clone(), ..Default::default() },
-                Err((error_code, why)) => CreatePartitionsTopicResult {
-                    name: asked.name.clone(),
-                    error_code: *error_code,
-                    error_message: Some(why.clone()),
-                },
+            let (error_code, error_message) = match decided {
+                Ok(()) => (ErrorCode::NONE, None),
+                Err((code, why)) => (code, Some(why)),
+            };
+            response.results.push(CreatePartitionsTopicResult {
+                name: asked.name,
+                error_code,
+                error_message,
             });
-            facts.extend(decided.ok().filter(|_| !request.validate_only));
         }
+        let facts = if request.validate_only { Vec::new() } else { additions.into_facts() };
         self.decide_and_answer(turn, facts, to, response.into());
     }
 
-    fn decide_growth(&self, asked: &CreatePartitionsTopic) -> Result<Fact, Refusal> {
+    fn decide_growth(&self, asked: &CreatePartitionsTopic, additions: &mut Additions) -> Result<(), Refusal> {
         let unknown = || {
             (
                 ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -304,6 +291,10 @@ impl Broker {
         }
         let given: Option<Vec<Vec<i32>>> =
             asked.assignments.as_ref().map(|list| list.iter().map(|a| a.broker_ids.clone()).collect());
-        topics::grow(topic, asked.count, given.as_deref(), &self.brokers())
+        additions.grow(topic, asked.count, given.as_deref(), &self.brokers()).map(|_| ())
     }
+}
+
+fn named_twice() -> Refusal {
+    (ErrorCode::INVALID_REQUEST, "Duplicate topic name.".into())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::facts::{ConfigOwner, Fact};
-use crate::cluster::names::collide;
+use crate::cluster::names::shown_ambiguously;
 use crate::ids::{BrokerId, LeaderEpoch, TopicId};
 
 /// Configs by name, as far as they were set.
@@ -16,6 +16,8 @@ pub type Configs = BTreeMap<String, String>;
 pub struct MetadataImage {
     topics: BTreeMap<TopicId, Topic>,
     names: BTreeMap<String, TopicId>,
+    /// The names with a `.` or a `_` in them, as metrics show them: no two topics may look alike there.
+    shown: BTreeMap<String, String>,
     brokers: BTreeMap<BrokerId, u64>,
     broker_configs: BTreeMap<ConfigOwner, Configs>,
     next_producer_id: i64,
@@ -70,6 +72,9 @@ impl MetadataImage {
                 let partitions = replicas.iter().map(|r| PartitionState::new(r)).collect();
                 let topic = Topic { id: *id, name: name.clone(), partitions, configs: configs.clone() };
                 self.names.insert(name.clone(), *id);
+                if let Some(shown) = shown_ambiguously(name) {
+                    self.shown.insert(shown, name.clone());
+                }
                 self.topics.insert(*id, topic);
             }
             Fact::PartitionsAdded { id, replicas } => {
@@ -80,6 +85,9 @@ impl MetadataImage {
             Fact::TopicDeleted { id } => {
                 if let Some(topic) = self.topics.remove(id) {
                     self.names.remove(&topic.name);
+                    if let Some(shown) = shown_ambiguously(&topic.name) {
+                        self.shown.remove(&shown);
+                    }
                 }
             }
             Fact::ConfigSet { of, name, value } => self.config_set(*of, name, value.as_deref()),
@@ -122,10 +130,8 @@ impl MetadataImage {
 
     /// Another topic whose name would be the same in metrics, where `.` and `_` are one.
     pub fn colliding(&self, name: &str) -> Option<&str> {
-        if !name.contains(['.', '_']) {
-            return None;
-        }
-        self.names.keys().map(String::as_str).find(|other| *other != name && collide(other, name))
+        let other = self.shown.get(&shown_ambiguously(name)?)?;
+        (other != name).then_some(other)
     }
 
     /// All topics, by name.

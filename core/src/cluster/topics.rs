@@ -6,9 +6,6 @@ use crate::cluster::names;
 use crate::ids::{BrokerId, TopicId};
 use crate::wire::error::ErrorCode;
 
-/// Most partitions that one request may ask for a topic: far beyond use, and a bound on a step.
-pub const MAX_PARTITIONS: usize = 10_000;
-
 /// Why a decision is refused: the code and a sentence for the person who asked.
 pub type Refusal = (ErrorCode, String);
 
@@ -27,8 +24,9 @@ pub struct NewTopic {
     pub configs: Configs,
 }
 
-/// Decides a new topic (Kafka: `ReplicationControlManager.createTopic`).
-pub fn create(
+/// Decides a new topic of as many partitions as [`Additions`](super::additions::Additions) has room for (Kafka:
+/// `ReplicationControlManager.createTopic`).
+pub(super) fn create(
     image: &MetadataImage,
     brokers: &[BrokerId],
     topic: NewTopic,
@@ -54,7 +52,7 @@ pub fn create(
 }
 
 /// Decides that a topic grows to `count` partitions (Kafka: `ReplicationControlManager.createPartitions`).
-pub fn grow(
+pub(super) fn grow(
     topic: &Topic,
     count: i32,
     given: Option<&[Vec<i32>]>,
@@ -71,9 +69,6 @@ pub fn grow(
             "The topic {} currently has {has} partition(s); {count} would not be an increase.",
             topic.name
         ));
-    }
-    if wants > MAX_PARTITIONS {
-        return refused(format!("{count} partitions are more than the {MAX_PARTITIONS} a topic may have."));
     }
     let replicas = match given {
         None => {
@@ -94,14 +89,10 @@ pub fn grow(
 }
 
 fn partition_count(asked: i32) -> Result<usize, Refusal> {
-    match usize::try_from(asked) {
-        Ok(n) if (1..=MAX_PARTITIONS).contains(&n) => Ok(n),
-        Ok(n) if n > MAX_PARTITIONS => Err((
-            ErrorCode::INVALID_PARTITIONS,
-            format!("{n} partitions are more than the {MAX_PARTITIONS} a topic may have."),
-        )),
-        _ => Err((ErrorCode::INVALID_PARTITIONS, "Number of partitions must be larger than 0.".into())),
-    }
+    usize::try_from(asked)
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or((ErrorCode::INVALID_PARTITIONS, "Number of partitions must be larger than 0.".into()))
 }
 
 fn replication_factor(asked: i16, brokers: &[BrokerId]) -> Result<usize, Refusal> {
@@ -131,9 +122,7 @@ fn given(topic: &NewTopic, brokers: &[BrokerId]) -> Result<Vec<Vec<BrokerId>>, R
     }
     let mut sorted = topic.assignments.clone();
     sorted.sort_by_key(|(partition, _)| *partition);
-    if sorted.iter().enumerate().any(|(i, (partition, _))| *partition != i as i32)
-        || sorted.len() > MAX_PARTITIONS
-    {
+    if sorted.iter().enumerate().any(|(i, (partition, _))| *partition != i as i32) {
         let why = "Partitions should be a consecutive 0-based integer sequence.";
         return Err((ErrorCode::INVALID_REPLICA_ASSIGNMENT, why.into()));
     }
@@ -206,7 +195,6 @@ mod tests {
         assert_eq!(ask(wanted("a_b", 1, 1)), ErrorCode::INVALID_TOPIC_EXCEPTION);
         assert_eq!(ask(wanted("c", 0, 1)), ErrorCode::INVALID_PARTITIONS);
         assert_eq!(ask(wanted("c", 1, 2)), ErrorCode::INVALID_REPLICATION_FACTOR);
-        assert_eq!(ask(wanted("c", 2_000_000, 1)), ErrorCode::INVALID_PARTITIONS);
         let hole = NewTopic { assignments: vec![(0, vec![1]), (2, vec![1])], ..wanted("c", -1, -1) };
         assert_eq!(ask(hole), ErrorCode::INVALID_REPLICA_ASSIGNMENT);
         let twice = NewTopic { assignments: vec![(0, vec![1, 1])], ..wanted("c", -1, -1) };
