@@ -70,9 +70,9 @@ fn terms(version: i16, rules: &Rules, now: Timestamp) -> Terms {
 
 fn check_produce(produce: ProduceRequest, frame_bytes: usize, rules: &Rules, terms: &Terms) -> Produce {
     if frame_bytes > LONG_CHECK_BYTES {
-        rt::computing(|| checked(produce, rules, terms))
+        rt::computing(|| checked(produce, frame_bytes, rules, terms))
     } else {
-        checked(produce, rules, terms)
+        checked(produce, frame_bytes, rules, terms)
     }
 }
 
@@ -81,11 +81,12 @@ fn asked(ask: Ask, header: RequestHeader, request: Request) -> Parsed {
     Parsed::Ask { ask, client_id: header.client_id.unwrap_or_default(), dialect, request }
 }
 
-fn checked(produce: ProduceRequest, rules: &Rules, terms: &Terms) -> Produce {
+fn checked(produce: ProduceRequest, frame_bytes: usize, rules: &Rules, terms: &Terms) -> Produce {
     Produce {
         transactional_id: produce.transactional_id,
         acks: produce.acks,
         timeout_ms: produce.timeout_ms,
+        frame_bytes,
         topics: produce.topic_data.into_iter().map(|topic| checked_topic(topic, rules, terms)).collect(),
     }
 }

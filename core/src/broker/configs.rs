@@ -29,6 +29,9 @@ const BROKER: i8 = 4;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Resource(i8, String);
 
+/// What became of the alterations of one resource.
+type Outcome = (Resource, ErrorCode, Option<String>);
+
 /// One alteration: the name, what to do, and the value it is done with.
 type Alteration = (String, AlterOp, Option<String>);
 
@@ -152,7 +155,7 @@ impl Broker {
         &self,
         mut asked: Vec<(Resource, Result<Vec<Alteration>, Refusal>)>,
         replace: bool,
-    ) -> (Vec<(Resource, ErrorCode, Option<String>)>, Vec<Fact>) {
+    ) -> (Vec<Outcome>, Vec<Fact>) {
         let twice = repeated(asked.iter().map(|(resource, _)| resource.clone()));
         keep_first(&mut asked, |(resource, _)| resource.clone());
         let mut facts = Vec::new();

@@ -125,6 +125,8 @@ pub struct Produce {
     pub acks: i16,
     /// How long acks=all may wait.
     pub timeout_ms: i32,
+    /// Bytes of the frame that it arrived in: its batches keep all of it in memory.
+    pub frame_bytes: usize,
     /// By topic, as sent.
     pub topics: Vec<ProduceTopic>,
 }

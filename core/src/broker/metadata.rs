@@ -4,7 +4,7 @@ use crate::broker::Broker;
 use crate::broker::door::{Caller, Client};
 use crate::broker::turn::Turn;
 use crate::cluster::additions::Additions;
-use crate::cluster::image::{PartitionState, Topic};
+use crate::cluster::image::Topic;
 use crate::cluster::names;
 use crate::ids::{LogId, TopicId};
 use crate::wire::dialect::Dialect;
@@ -107,30 +107,33 @@ impl Broker {
     }
 
     fn topic_entry(&self, topic: &Topic, operations: bool) -> MetadataResponseTopic {
-        let partition = |(index, state): (usize, &PartitionState)| {
-            let (error_code, offline_replicas) = self.partition_health(topic.id, index as i32);
-            MetadataResponsePartition {
-                error_code,
-                partition_index: index as i32,
-                leader_id: if error_code == ErrorCode::NONE { state.leader.0 } else { -1 },
-                leader_epoch: state.leader_epoch.0,
-                replica_nodes: state.replicas.iter().map(|b| b.0).collect(),
-                isr_nodes: state.isr.iter().map(|b| b.0).collect(),
-                offline_replicas,
-            }
-        };
         MetadataResponseTopic {
             name: Some(topic.name.clone()),
             topic_id: topic.id,
             is_internal: names::is_internal(&topic.name),
-            partitions: topic.partitions.iter().enumerate().map(partition).collect(),
+            partitions: (0..topic.partitions.len()).map(|index| self.partition_entry(topic, index)).collect(),
             topic_authorized_operations: granted(operations, TOPIC_OPERATIONS),
             ..Default::default()
         }
     }
 
+    /// What clients are told of a partition.
+    pub(super) fn partition_entry(&self, topic: &Topic, index: usize) -> MetadataResponsePartition {
+        let state = &topic.partitions[index];
+        let (error_code, offline_replicas) = self.partition_health(topic.id, index as i32);
+        MetadataResponsePartition {
+            error_code,
+            partition_index: index as i32,
+            leader_id: if error_code == ErrorCode::NONE { state.leader.0 } else { -1 },
+            leader_epoch: state.leader_epoch.0,
+            replica_nodes: state.replicas.iter().map(|b| b.0).collect(),
+            isr_nodes: state.isr.iter().map(|b| b.0).collect(),
+            offline_replicas,
+        }
+    }
+
     /// Whether a partition has a leader that can serve, and which of its replicas are offline.
-    pub(super) fn partition_health(&self, topic: TopicId, partition: i32) -> (ErrorCode, Vec<i32>) {
+    fn partition_health(&self, topic: TopicId, partition: i32) -> (ErrorCode, Vec<i32>) {
         match self.usable(LogId { topic, partition }) {
             Ok(_) => (ErrorCode::NONE, Vec::new()),
             Err(_) => (ErrorCode::LEADER_NOT_AVAILABLE, vec![self.me.0]),

@@ -36,6 +36,7 @@ impl Broker {
         let answer = self.answers.reserve();
         let mut response = ProduceResponse::default();
         let mut waits = Vec::new();
+        self.tails.arrive(Some(request.frame_bytes));
         for (t, topic) in request.topics.into_iter().enumerate() {
             let mut results = Vec::with_capacity(topic.partitions.len());
             for (p, (index, batch)) in topic.partitions.into_iter().enumerate() {
@@ -56,6 +57,7 @@ impl Broker {
             }
             response.responses.push(TopicProduceResponse { name: topic.name, partition_responses: results });
         }
+        self.tails.arrive(None);
         match acks {
             0 => close_on_error(turn, to, &response),
             _ => self.answer_when_durable(turn, (to, answer), response, waits, timeout_ms),

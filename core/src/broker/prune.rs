@@ -78,11 +78,11 @@ impl Broker {
         }
     }
 
-    /// Applies the retention of one log. Answers whether anything went.
-    pub(super) fn retain(&mut self, turn: &mut Turn, log: LogId) -> bool {
+    /// Applies the retention of one log.
+    pub(super) fn retain(&mut self, turn: &mut Turn, log: LogId) {
         let config = self.topic_config(log.topic);
         if !config.deletes || log == LogId::METADATA || self.usable(log).is_err() {
-            return false;
+            return;
         }
         let keep = Retention { age_ms: config.retention_ms, bytes: config.retention_bytes };
         let partition = &self.partitions[&log];
@@ -90,13 +90,12 @@ impl Broker {
         let Some(to) =
             expired.map(|to| to.min(partition.log.high())).filter(|to| *to > partition.log.start())
         else {
-            return false;
+            return;
         };
         turn.info(format!(
             "{}-{}: retention moves the start of the log to offset {to}",
             partition.topic, log.partition
         ));
         self.trim(turn, log, to);
-        true
     }
 }

@@ -78,18 +78,17 @@ impl Broker {
     }
 
     fn page_entry(&self, topic: &Topic, index: usize) -> DescribeTopicPartitionsResponsePartition {
-        let state = &topic.partitions[index];
-        let (error_code, offline_replicas) = self.partition_health(topic.id, index as i32);
+        let told = self.partition_entry(topic, index);
         DescribeTopicPartitionsResponsePartition {
-            error_code,
-            partition_index: index as i32,
-            leader_id: if error_code == ErrorCode::NONE { state.leader.0 } else { -1 },
-            leader_epoch: state.leader_epoch.0,
-            replica_nodes: state.replicas.iter().map(|b| b.0).collect(),
-            isr_nodes: state.isr.iter().map(|b| b.0).collect(),
+            error_code: told.error_code,
+            partition_index: told.partition_index,
+            leader_id: told.leader_id,
+            leader_epoch: told.leader_epoch,
+            replica_nodes: told.replica_nodes,
+            isr_nodes: told.isr_nodes,
             eligible_leader_replicas: Some(Vec::new()),
             last_known_elr: Some(Vec::new()),
-            offline_replicas,
+            offline_replicas: told.offline_replicas,
         }
     }
 }

@@ -69,22 +69,12 @@ impl Upkeep {
     }
 
     fn due(&mut self, now: Instant) -> Option<Chore> {
-        self.timers.pop_first_if_due(now)
+        let (at, chore) = *self.timers.first()?;
+        (at <= now && self.timers.remove(&(at, chore))).then_some(chore)
     }
 
     fn again(&mut self, at: Instant, chore: Chore) {
         self.timers.insert((at, chore));
-    }
-}
-
-trait PopDue {
-    fn pop_first_if_due(&mut self, now: Instant) -> Option<Chore>;
-}
-
-impl PopDue for BTreeSet<(Instant, Chore)> {
-    fn pop_first_if_due(&mut self, now: Instant) -> Option<Chore> {
-        let (at, chore) = *self.first()?;
-        (at <= now && self.remove(&(at, chore))).then_some(chore)
     }
 }
 
@@ -144,7 +134,7 @@ impl Broker {
             .collect();
         for log in &slice {
             match chore {
-                Chore::Retention => drop(self.retain(turn, *log)),
+                Chore::Retention => self.retain(turn, *log),
                 _ => self.expire_producers(turn.now.wall, *log),
             }
         }

@@ -61,11 +61,6 @@ impl Client {
         self.net.next_wake()
     }
 
-    /// Bytes of records that the producer has taken and not yet answered.
-    pub fn buffered_bytes(&self) -> usize {
-        self.producer.buffered()
-    }
-
     /// Bytes of records that the producer still takes.
     pub fn room_bytes(&self) -> usize {
         self.producer.room()

@@ -4,6 +4,7 @@
 //! disk says synced, `high` when every in-sync replica has flushed.
 
 pub mod epochs;
+mod pins;
 pub mod segments;
 pub mod tail;
 
@@ -28,8 +29,6 @@ pub struct Log {
     segments: Segments,
     producers: ProducerTable,
     tail: Tail,
-    /// Bytes appended since the log was opened, and of those, flushed: what long polls count.
-    appended_bytes: u64,
     /// How often the log was cut back: a completion from before a cut says nothing about what came after it.
     cuts: u64,
 }
@@ -69,7 +68,6 @@ impl Log {
             segments: Segments::empty(),
             producers: ProducerTable::default(),
             tail: Tail::new(Offset(0)),
-            appended_bytes: 0,
             cuts: 0,
         }
     }
@@ -86,7 +84,6 @@ impl Log {
             segments: Segments::new(found.segments.clone()),
             producers: found.producers.clone(),
             tail: Tail::new(found.end),
-            appended_bytes: 0,
             cuts: 0,
         };
         log.assert_marks();
@@ -111,7 +108,6 @@ impl Log {
         self.producers.settle(header.producer_id, self.flushed);
         self.tail.push(self.id, batch, space);
         self.end = header.next_offset();
-        self.appended_bytes += batch.size() as u64;
         self.assert_marks();
         Appended { base, end: self.end, roll }
     }
@@ -191,7 +187,7 @@ impl Log {
 
     /// Gives up the whole tail, before the log goes.
     pub fn clear_tail(&mut self, space: &mut TailSpace) {
-        self.tail.clear(self.id, self.end, space);
+        self.tail.clear(self.end, space);
     }
 
     /// What it is called.
@@ -247,16 +243,6 @@ impl Log {
     /// Forgets producers that were last heard of before `before`. Answers how many.
     pub fn expire_producers(&mut self, before: Timestamp) -> usize {
         self.producers.expire(before)
-    }
-
-    /// Its leader epoch of the newest record, if there is one.
-    pub fn last_epoch(&self) -> Option<LeaderEpoch> {
-        self.epochs.last().map(|e| e.epoch)
-    }
-
-    /// Bytes appended since it was opened.
-    pub fn appended_bytes(&self) -> u64 {
-        self.appended_bytes
     }
 
     /// The next append begins a new segment.

@@ -1,18 +1,20 @@
 //! The hot tail: the newest batches of the logs kept in memory for consumers that keep up, bounded for the whole node.
 //!
 //! Batches leave in the order they came, over all logs. Small batches, and the stamped prefixes of large ones, are copied
-//! into shared chunks, so that a batch of a hundred bytes does not pin the frame of a megabyte that it arrived in.
+//! into shared chunks, so that a batch of a hundred bytes does not pin the frame of a megabyte that it arrived in; what a
+//! large one does pin is counted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::ids::{LogId, Offset};
+use crate::log::pins::{FrameId, Pins};
 use crate::record::Batch;
 use crate::storage::ops::LogRange;
 
-/// Batches smaller than this are copied whole.
-const COPIED_BELOW_BYTES: usize = 4096;
+/// Batches smaller than this are copied whole: frames as small as that may share the memory they arrive in.
+const COPIED_BELOW_BYTES: usize = 16 * 1024;
 /// Memory that a batch costs beside its bytes: its entries here and in the order of eviction.
 const KEPT_OVERHEAD_BYTES: usize = 128;
 /// Size of the shared chunks.
@@ -22,25 +24,56 @@ const CHUNK_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct TailSpace {
     limit: usize,
-    used: usize,
-    order: VecDeque<(LogId, Offset)>,
+    copied: usize,
+    pins: Pins,
+    /// What is kept, by when it came.
+    order: BTreeMap<u64, (LogId, Offset)>,
+    next: u64,
     chunk: BytesMut,
 }
 
 impl TailSpace {
     /// Room for `limit` bytes of batches.
     pub fn new(limit: usize) -> TailSpace {
-        TailSpace { limit, used: 0, order: VecDeque::new(), chunk: BytesMut::new() }
+        TailSpace {
+            limit,
+            copied: 0,
+            pins: Pins::default(),
+            order: BTreeMap::new(),
+            next: 0,
+            chunk: BytesMut::new(),
+        }
+    }
+
+    /// The batches that follow are slices of a frame of that size; with `None`, each has its own memory.
+    pub fn arrive(&mut self, frame_bytes: Option<usize>) {
+        self.pins.arrive(frame_bytes);
     }
 
     /// The batch that has to go next, while the tails are larger than they may be.
-    pub fn overdue(&mut self) -> Option<(LogId, Offset)> {
-        if self.used <= self.limit { None } else { self.order.pop_front() }
+    pub fn overdue(&self) -> Option<(LogId, Offset)> {
+        if self.used() <= self.limit { None } else { self.order.first_key_value().map(|(_, oldest)| *oldest) }
     }
 
     /// Bytes held.
     pub fn used(&self) -> usize {
-        self.used
+        self.copied + self.pins.bytes()
+    }
+
+    fn keep(&mut self, log: LogId, base: Offset, copied: usize, pinned: usize) -> (u64, Option<FrameId>) {
+        let at = self.next;
+        self.next += 1;
+        self.copied += copied + KEPT_OVERHEAD_BYTES;
+        self.order.insert(at, (log, base));
+        (at, (pinned > 0).then(|| self.pins.pin(pinned)))
+    }
+
+    fn drop(&mut self, kept: &Kept) {
+        self.copied -= kept.head.len() + KEPT_OVERHEAD_BYTES;
+        self.order.remove(&kept.at);
+        if let Some(frame) = kept.frame {
+            self.pins.unpin(frame);
+        }
     }
 
     fn copy(&mut self, parts: &[&[u8]]) -> Bytes {
@@ -66,18 +99,16 @@ struct Kept {
     next: Offset,
     /// The whole batch when it is small, else its first 16 bytes.
     head: Bytes,
-    /// What follows; empty when the batch is small.
+    /// What follows, in the frame it arrived in; empty when the batch is small.
     rest: Bytes,
+    /// Its place in the order of eviction.
+    at: u64,
+    frame: Option<FrameId>,
 }
 
 impl Kept {
     fn size(&self) -> usize {
         self.head.len() + self.rest.len()
-    }
-
-    /// What it costs to keep, with what it takes to remember it.
-    fn cost(&self) -> usize {
-        self.size() + KEPT_OVERHEAD_BYTES
     }
 }
 
@@ -96,19 +127,14 @@ impl Tail {
     pub fn push(&mut self, log: LogId, batch: &Batch, space: &mut TailSpace) {
         let header = batch.header();
         let (prefix, rest) = (batch.prefix(), batch.rest());
-        let kept = if batch.size() < COPIED_BELOW_BYTES {
-            Kept {
-                base: header.base_offset,
-                next: header.next_offset(),
-                head: space.copy(&[&prefix, &rest]),
-                rest: Bytes::new(),
-            }
+        let (head, rest) = if batch.size() < COPIED_BELOW_BYTES {
+            (space.copy(&[&prefix, &rest]), Bytes::new())
         } else {
-            Kept { base: header.base_offset, next: header.next_offset(), head: space.copy(&[&prefix]), rest }
+            (space.copy(&[&prefix]), rest)
         };
-        space.used += kept.cost();
-        space.order.push_back((log, kept.base));
-        self.batches.push_back(kept);
+        let (at, frame) = space.keep(log, header.base_offset, head.len(), rest.len());
+        let (base, next) = (header.base_offset, header.next_offset());
+        self.batches.push_back(Kept { base, next, head, rest, at, frame });
     }
 
     /// Whole batches from the one that holds `range.from` on, while they fit. The caller has checked that it is here.
@@ -133,7 +159,7 @@ impl Tail {
     /// Drops the batch at `base` if it is the oldest one here.
     pub fn evict(&mut self, base: Offset, space: &mut TailSpace) {
         if let Some(kept) = self.batches.pop_front_if(|kept| kept.base == base) {
-            space.used -= kept.cost();
+            space.drop(&kept);
             self.start = kept.next;
         }
     }
@@ -141,15 +167,14 @@ impl Tail {
     /// Drops what lies at or beyond `end`.
     pub fn truncate(&mut self, end: Offset, space: &mut TailSpace) {
         while let Some(kept) = self.batches.pop_back_if(|kept| kept.base >= end) {
-            space.used -= kept.cost();
+            space.drop(&kept);
         }
         self.start = if self.batches.is_empty() { end } else { self.start };
     }
 
     /// Drops everything, before the log goes.
-    pub fn clear(&mut self, log: LogId, end: Offset, space: &mut TailSpace) {
-        space.order.retain(|(of, _)| *of != log);
-        self.batches.drain(..).for_each(|kept| space.used -= kept.cost());
+    pub fn clear(&mut self, end: Offset, space: &mut TailSpace) {
+        self.batches.drain(..).for_each(|kept| space.drop(&kept));
         self.start = end;
     }
 }
@@ -182,7 +207,7 @@ mod tests {
     fn batches_are_read_back_as_they_were_stamped_whether_copied_or_shared() {
         let mut space = TailSpace::new(1 << 20);
         let mut tail = Tail::new(Offset(0));
-        let batches = [batch(0, b"small"), batch(1, &[9; 10_000]), batch(2, b"small again")];
+        let batches = [batch(0, b"small"), batch(1, &[9; 30_000]), batch(2, b"small again")];
         batches.iter().for_each(|b| tail.push(LOG, b, &mut space));
         let all: Vec<u8> = batches.iter().flat_map(|b| b.to_bytes().to_vec()).collect();
         assert_eq!(joined(tail.read(&range(0, 3, usize::MAX))), all);
@@ -215,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_counts_with_the_frame_that_it_keeps_in_memory() {
+        let mut space = TailSpace::new(50 << 20);
+        let mut tail = Tail::new(Offset(0));
+        for at in 0..20 {
+            space.arrive(Some(8 << 20));
+            tail.push(LOG, &batch(at, &[1; 20_000]), &mut space);
+            while let Some((_, base)) = space.overdue() {
+                tail.evict(base, &mut space);
+            }
+        }
+        assert_eq!(tail.start(), Offset(14), "six frames of 8 MiB fit into 50 MiB");
+    }
+
+    #[test]
     fn a_cut_tail_begins_where_the_log_ends() {
         let mut space = TailSpace::new(1 << 20);
         let mut tail = Tail::new(Offset(0));
@@ -224,7 +263,7 @@ mod tests {
         tail.truncate(Offset(0), &mut space);
         assert_eq!((tail.start(), space.used()), (Offset(0), 0));
         tail.push(LOG, &batch(0, b"y"), &mut space);
-        tail.clear(LOG, Offset(1), &mut space);
+        tail.clear(Offset(1), &mut space);
         assert_eq!((tail.start(), space.used()), (Offset(1), 0));
     }
 }

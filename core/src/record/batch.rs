@@ -324,11 +324,6 @@ impl Batch {
         out.extend_from_slice(&self.prefix());
         out.extend_from_slice(&self.bytes[PREFIX_BYTES..]);
     }
-
-    /// The same batch in bytes of its own, so that it does not pin the frame it came from.
-    pub fn detached(&self) -> Batch {
-        Batch { header: self.header, bytes: self.to_bytes() }
-    }
 }
 
 /// CRC32C (Castagnoli), the checksum of record batches and of everything else that lies on our disks.

@@ -141,11 +141,6 @@ impl BatchBuilder {
         self.header.count == 0
     }
 
-    /// Bytes of the records so far, before compression and without the batch's header.
-    pub fn body_bytes(&self) -> usize {
-        self.body.len()
-    }
-
     /// Ends the batch.
     ///
     /// # Panics

@@ -23,22 +23,12 @@ pub struct Partition<W, F> {
     pub parked: BTreeSet<F>,
     /// Why it cannot be used, if it cannot: what a person should read.
     pub offline: Option<String>,
-    /// An append failed for want of space and the cut has not been confirmed yet.
-    pub cutting: bool,
 }
 
 impl<W, F: Ord> Partition<W, F> {
     /// A replica of a log.
     pub fn new(log: Log, topic: String, epoch: LeaderEpoch, offline: Option<String>) -> Partition<W, F> {
-        Partition {
-            log,
-            topic,
-            epoch,
-            waiters: Waiters::default(),
-            parked: BTreeSet::new(),
-            offline,
-            cutting: false,
-        }
+        Partition { log, topic, epoch, waiters: Waiters::default(), parked: BTreeSet::new(), offline }
     }
 
     /// The disk has synced everything below `to`. Answers whether the high watermark moved.

@@ -203,7 +203,7 @@ impl Rig {
 
     fn produce(&mut self, topic: &str, acks: i16, batch: Batch) -> Caller {
         let topics = vec![ProduceTopic { name: topic.into(), partitions: vec![(0, Ok(batch))] }];
-        let produce = Produce { transactional_id: None, acks, timeout_ms: 1_000, topics };
+        let produce = Produce { transactional_id: None, acks, timeout_ms: 1_000, frame_bytes: 0, topics };
         self.send_as("test", Request::Produce(produce), Dialect::of(ApiKey::Produce, 11))
     }
 

@@ -67,12 +67,6 @@ impl Producer {
     pub(crate) fn is_idle(&self) -> bool {
         self.active.is_empty() && self.unplaced.is_empty()
     }
-
-    /// Bytes of records under way.
-    pub(crate) fn buffered(&self) -> usize {
-        self.buffered
-    }
-
     /// How many more bytes fit.
     pub(crate) fn room(&self) -> usize {
         self.settings.buffer_bytes.saturating_sub(self.buffered)
