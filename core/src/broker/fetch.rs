@@ -8,7 +8,9 @@ use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica};
 use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
 use crate::log::Slice;
+use crate::record::check::CompressionType;
 use crate::storage::ops::LogRange;
+use crate::wire::dialect::Dialect;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::fetch::{
     EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic, FetchableTopicResponse,
@@ -37,18 +39,18 @@ struct Plan {
 
 impl Broker {
     /// Handles a fetch request.
-    pub(super) fn fetch(&mut self, turn: &mut Turn, to: Caller, request: FetchRequest) {
+    pub(super) fn fetch(&mut self, turn: &mut Turn, to: Caller, dialect: Dialect, request: FetchRequest) {
         if let Some(error_code) = refuse(&request) {
             return turn.reply(to, FetchResponse { error_code, ..Default::default() }.into());
         }
-        let plan = self.plan(&request);
+        let plan = self.plan(&request, dialect);
         let wait_ms = i64::from(request.max_wait_ms).min(MAX_WAIT_MS);
         if plan.is_enough(&request) || wait_ms <= 0 || plan.logs.is_empty() {
             return turn.reply(to, plan.response.into());
         }
         let deadline = turn.now.mono.after_ms(wait_ms);
         let logs = plan.logs;
-        let id = self.fetches.park(to, request, logs.clone(), deadline);
+        let id = self.fetches.park(to, (request, dialect), logs.clone(), deadline);
         for log in logs {
             self.partitions
                 .get_mut(&log)
@@ -64,7 +66,7 @@ impl Broker {
         let ids: Vec<FetchId> = partition.parked.iter().copied().collect();
         for id in ids {
             let Some(parked) = self.fetches.get(id) else { continue };
-            let plan = self.plan(&parked.request);
+            let plan = self.plan(&parked.request, parked.dialect);
             if plan.is_enough(&parked.request) {
                 self.answer_fetch(turn, id, plan);
             }
@@ -74,7 +76,7 @@ impl Broker {
     /// Answers a fetch with what there is, because its time is up or its partition goes.
     pub(super) fn answer_fetch_now(&mut self, turn: &mut Turn, id: FetchId) {
         let Some(parked) = self.fetches.get(id) else { return };
-        let plan = self.plan(&parked.request);
+        let plan = self.plan(&parked.request, parked.dialect);
         self.answer_fetch(turn, id, plan);
     }
 
@@ -96,20 +98,19 @@ impl Broker {
     }
 
     /// What a fetch would be answered now. Pure.
-    fn plan(&self, request: &FetchRequest) -> Plan {
+    fn plan(&self, request: &FetchRequest, dialect: Dialect) -> Plan {
         let most = request.max_bytes.min(self.config.fetch_max_bytes).max(0) as usize;
         let mut plan = Plan { response: FetchResponse::default(), bytes: 0, urgent: false, logs: Vec::new() };
-        let committed = request.isolation_level == READ_COMMITTED;
+        let reader =
+            Reader { committed: request.isolation_level == READ_COMMITTED, knows_zstd: dialect.fetch_zstd };
         for topic in &request.topics {
-            let (id, unknown) = self.fetch_topic(topic);
+            let (id, unknown) = self.fetch_topic(topic, dialect);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in &topic.partitions {
                 let log = LogId { topic: id, partition: asked.partition };
                 let read = match unknown {
                     Some(code) => Err(code),
-                    None => {
-                        self.read(asked, log, committed, (most.saturating_sub(plan.bytes), plan.bytes == 0))
-                    }
+                    None => self.read(asked, log, reader, (most.saturating_sub(plan.bytes), plan.bytes == 0)),
                 };
                 partitions.push(plan.take(asked.partition, log, read));
             }
@@ -123,9 +124,9 @@ impl Broker {
     }
 
     /// The topic by name, or from version 13 by id, and the code for one that does not exist.
-    fn fetch_topic(&self, topic: &FetchTopic) -> (TopicId, Option<ErrorCode>) {
+    fn fetch_topic(&self, topic: &FetchTopic, dialect: Dialect) -> (TopicId, Option<ErrorCode>) {
         let image = self.controller.image();
-        if !topic.topic_id.is_zero() {
+        if dialect.fetch_topic_ids {
             let known = image.topic_by_id(topic.topic_id).is_some();
             return (topic.topic_id, (!known).then_some(ErrorCode::UNKNOWN_TOPIC_ID));
         }
@@ -139,10 +140,14 @@ impl Broker {
         &self,
         asked: &FetchPartition,
         log: LogId,
-        committed: bool,
+        reader: Reader,
         room: (usize, bool),
     ) -> Result<Read, ErrorCode> {
         let partition = self.usable(log).map_err(|(code, _)| code)?;
+        let compression = self.topic_config(log.topic).compression;
+        if matches!(compression, CompressionType::Zstd { .. }) && !reader.knows_zstd {
+            return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
+        }
         check_epoch(partition, asked.current_leader_epoch)?;
         let from = Offset(asked.fetch_offset);
         if let Some(diverging) = diverges(partition, asked.last_fetched_epoch, from) {
@@ -153,7 +158,7 @@ impl Broker {
         if from < start || from > partition.log.end() {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
-        let below = if committed { partition.log.stable() } else { end };
+        let below = if reader.committed { partition.log.stable() } else { end };
         let (left, nothing_yet) = room;
         let max_bytes = left.min(asked.partition_max_bytes.max(0) as usize);
         let slice = if left == 0 && !nothing_yet {
@@ -168,6 +173,13 @@ impl Broker {
         };
         Ok(Read::of(partition, slice, None))
     }
+}
+
+/// What a client wants to see, and what it can.
+#[derive(Clone, Copy)]
+struct Reader {
+    committed: bool,
+    knows_zstd: bool,
 }
 
 /// What reading one partition came to.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::broker::door::Caller;
 use crate::ids::{ConnId, LogId};
 use crate::time::Instant;
+use crate::wire::dialect::Dialect;
 use crate::wire::messages::fetch::FetchRequest;
 
 /// Names a parked fetch.
@@ -18,6 +19,8 @@ pub(crate) struct Parked {
     pub(crate) to: Caller,
     /// What was asked.
     pub(crate) request: FetchRequest,
+    /// What its version means.
+    pub(crate) dialect: Dialect,
     /// The logs at which it is parked.
     pub(crate) logs: Vec<LogId>,
     deadline: Instant,
@@ -36,14 +39,14 @@ impl Fetches {
     pub(crate) fn park(
         &mut self,
         to: Caller,
-        request: FetchRequest,
+        (request, dialect): (FetchRequest, Dialect),
         logs: Vec<LogId>,
         deadline: Instant,
     ) -> FetchId {
         self.next += 1;
         let id = FetchId(self.next);
         self.deadlines.insert((deadline, id));
-        self.parked.insert(id, Parked { to, request, logs, deadline });
+        self.parked.insert(id, Parked { to, request, dialect, logs, deadline });
         id
     }
 

@@ -48,13 +48,11 @@ impl Broker {
     ) {
         let creates = request.allow_auto_topic_creation && self.config.auto_create_topics;
         let operations = request.include_topic_authorized_operations;
-        let all = match &request.topics {
-            None => true,
-            Some(topics) => topics.is_empty() && dialect.metadata_empty_means_all,
-        };
         let mut additions = Additions::default();
-        let topics = if all {
+        let topics = if asks_for_all(&request, dialect) {
             self.controller.image().topics().map(|t| self.topic_entry(t, operations)).collect()
+        } else if let Some(refused) = refuse_ids(&request, dialect) {
+            refused
         } else {
             let asked = request.topics.unwrap_or_default();
             asked.iter().map(|t| self.asked_topic(t, (creates, operations), &mut additions)).collect()
@@ -224,6 +222,22 @@ impl Broker {
             }
         }
     }
+}
+
+fn asks_for_all(request: &MetadataRequest, dialect: Dialect) -> bool {
+    request.topics.as_ref().is_none_or(|topics| topics.is_empty() && dialect.metadata_empty_means_all)
+}
+
+/// A topic named by id where the version has no ids fails the whole request, as in Kafka. What cannot be null is empty.
+fn refuse_ids(request: &MetadataRequest, dialect: Dialect) -> Option<Vec<MetadataResponseTopic>> {
+    let asked = request.topics.iter().flatten();
+    if dialect.metadata_topic_ids || asked.clone().all(|t| t.topic_id.is_zero() && t.name.is_some()) {
+        return None;
+    }
+    let refused = |t: &MetadataRequestTopic| {
+        no_topic(Some(t.name.clone().unwrap_or_default()), t.topic_id, ErrorCode::INVALID_REQUEST)
+    };
+    Some(asked.map(refused).collect())
 }
 
 fn no_topic(name: Option<String>, topic_id: TopicId, error_code: ErrorCode) -> MetadataResponseTopic {

@@ -35,7 +35,7 @@ impl Broker {
         };
         once(&mut api);
         match api {
-            Api::Fetch(r) => self.fetch(turn, to, r),
+            Api::Fetch(r) => self.fetch(turn, to, dialect, r),
             Api::ListOffsets(r) => self.list_offsets(turn, to, dialect, r),
             Api::OffsetForLeaderEpoch(r) => self.offset_for_leader_epoch(turn, to, r),
             Api::Metadata(r) => self.metadata(turn, to, (&from, dialect), r),

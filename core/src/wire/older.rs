@@ -5,6 +5,7 @@ use crate::ids::TopicId;
 use crate::wire::api::{Request, Response};
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::delete_topics::DeleteTopicState;
+use crate::wire::messages::fetch::FetchResponse;
 use crate::wire::messages::find_coordinator::{Coordinator, FindCoordinatorResponse};
 use crate::wire::messages::leave_group::{LeaveGroupResponse, MemberIdentity};
 use crate::wire::older_offsets as offsets;
@@ -47,11 +48,28 @@ pub(crate) fn lower_response(response: &Response, version: i16) -> Option<Respon
             [one] => Some(Response::FindCoordinator(lower_found(one, found.throttle_time_ms))),
             _ => None,
         },
+        Response::Fetch(fetched) if version <= 5 => lower_storage_error(fetched).map(Response::Fetch),
         Response::OffsetFetch(fetched) if version <= 7 => {
             offsets::lower_response(fetched, version).map(Response::OffsetFetch)
         }
         _ => None,
     }
+}
+
+/// A client that does not know KAFKA_STORAGE_ERROR would give up: it is told to look for another leader, which it will do
+/// until the log is back (`KafkaApis.maybeDownConvertStorageError`).
+fn lower_storage_error(fetched: &FetchResponse) -> Option<FetchResponse> {
+    let failed = |code: ErrorCode| code == ErrorCode::KAFKA_STORAGE_ERROR;
+    if !fetched.responses.iter().flat_map(|t| &t.partitions).any(|p| failed(p.error_code)) {
+        return None;
+    }
+    let mut fetched = fetched.clone();
+    for partition in fetched.responses.iter_mut().flat_map(|t| &mut t.partitions) {
+        if failed(partition.error_code) {
+            partition.error_code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+        }
+    }
+    Some(fetched)
 }
 
 /// The one member's error becomes that of the answer.
@@ -80,6 +98,7 @@ fn lower_found(one: &Coordinator, throttle_time_ms: i32) -> FindCoordinatorRespo
 mod tests {
     use super::*;
     use crate::wire::messages::delete_topics::DeleteTopicsRequest;
+    use crate::wire::messages::fetch::{FetchableTopicResponse, PartitionData};
     use crate::wire::messages::find_coordinator::FindCoordinatorRequest;
     use crate::wire::messages::join_group::{JoinGroupRequest, JoinGroupResponse};
     use crate::wire::messages::leave_group::{LeaveGroupRequest, MemberResponse};
@@ -129,6 +148,20 @@ mod tests {
             panic!("no older form")
         };
         assert_eq!((old.node_id, old.host.as_str(), old.port, old.coordinators.len()), (4, "h", 9, 0));
+    }
+
+    #[test]
+    fn a_dead_log_is_another_leaders_before_fetch_6() {
+        let part =
+            |error_code, partition_index| PartitionData { error_code, partition_index, ..Default::default() };
+        let partitions =
+            vec![part(ErrorCode::KAFKA_STORAGE_ERROR, 0), part(ErrorCode::OFFSET_OUT_OF_RANGE, 1)];
+        let topic = FetchableTopicResponse { partitions, ..Default::default() };
+        let answer = Response::from(FetchResponse { responses: vec![topic], ..Default::default() });
+        let Some(Response::Fetch(old)) = lower_response(&answer, 5) else { panic!("no older form") };
+        let codes: Vec<_> = old.responses[0].partitions.iter().map(|p| p.error_code).collect();
+        assert_eq!(codes, [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::OFFSET_OUT_OF_RANGE]);
+        assert_eq!(lower_response(&answer, 6), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod delivery;
+mod dialects;
 mod failures;
 mod reading;
 mod start;
@@ -166,7 +167,13 @@ impl Rig {
     fn send(&mut self, request: impl Into<wire::Request>) -> Caller {
         let request = request.into();
         let newest = *request.key().accepted().end();
-        let dialect = Dialect::of(request.key(), newest);
+        self.send_in(newest, request)
+    }
+
+    /// Sends a request that means what that version of it means.
+    fn send_in(&mut self, version: i16, request: impl Into<wire::Request>) -> Caller {
+        let request = request.into();
+        let dialect = Dialect::of(request.key(), version);
         self.send_as("test", Request::Api(request), dialect)
     }
 
@@ -176,6 +183,11 @@ impl Rig {
 
     fn ask(&mut self, request: impl Into<wire::Request>) -> Response {
         let to = self.send(request);
+        self.answer(to)
+    }
+
+    fn ask_in(&mut self, version: i16, request: impl Into<wire::Request>) -> Response {
+        let to = self.send_in(version, request);
         self.answer(to)
     }
 
