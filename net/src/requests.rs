@@ -13,8 +13,6 @@ use quipu_core::wire::{self, ApiKey, RequestHeader, Response, Unreadable, api_ve
 use crate::outbox::Ask;
 use crate::rt;
 
-/// The first version of Produce whose batches may be compressed with zstd (KIP-110).
-const PRODUCE_ZSTD: i16 = 7;
 /// Checking more bytes than this is left to a thread that nothing else waits for.
 const LONG_CHECK_BYTES: usize = 2 * 1024 * 1024;
 
@@ -57,15 +55,16 @@ pub(crate) fn parse(
             Parsed::Answer { ask, response, software: Some(software) }
         }
         wire::Request::Produce(produce) => {
-            let produce = check_produce(produce, frame.len(), rules, &terms(header.version, rules, now));
+            let dialect = Dialect::of(header.api_key, header.version);
+            let produce = check_produce(produce, frame.len(), rules, &terms(dialect, rules, now));
             asked(ask, header, Request::Produce(produce))
         }
         other => asked(ask, header, Request::Api(other)),
     })
 }
 
-fn terms(version: i16, rules: &Rules, now: Timestamp) -> Terms {
-    Terms { now, max_decompressed_bytes: rules.max_decompressed_bytes, zstd_allowed: version >= PRODUCE_ZSTD }
+fn terms(dialect: Dialect, rules: &Rules, now: Timestamp) -> Terms {
+    Terms { now, max_decompressed_bytes: rules.max_decompressed_bytes, zstd_allowed: dialect.produce_zstd }
 }
 
 fn check_produce(produce: ProduceRequest, frame_bytes: usize, rules: &Rules, terms: &Terms) -> Produce {
