@@ -139,8 +139,9 @@ impl Broker {
         }
     }
 
-    /// What part of an answer waits for will not come: writes the error into a produce answer; anything else has no place
-    /// for it, so the connection is closed and the client finds out by asking again.
+    /// What part of an answer waits for will not come: writes the error into a produce answer, and sends a group's client to
+    /// look for its coordinator; anything else has no place for it, so the connection is closed and the client finds out by
+    /// asking again.
     pub(super) fn part_failed(&mut self, turn: &mut Turn, part: Part, code: ErrorCode, why: &str) {
         let Some(pending) = self.answers.get_mut(part.answer) else { return };
         if let Response::Produce(response) = &mut pending.response {
@@ -149,11 +150,12 @@ impl Broker {
             slot.error_message = Some(why.to_string());
             slot.base_offset = -1;
             self.part_done(turn, part);
-        } else if let Some(pending) = self.answers.take(part.answer) {
-            turn.close(
-                pending.to.conn,
-                format!("a {} request cannot be answered: {why}", pending.response.key().name()),
-            );
+        } else if let Some(Pending { to, response, .. }) = self.answers.take(part.answer) {
+            let key = response.key();
+            match crate::group::not_coordinator(response) {
+                Some(refusal) => turn.reply(to, refusal),
+                None => turn.close(to.conn, format!("a {} request cannot be answered: {why}", key.name())),
+            }
         }
     }
 

@@ -144,6 +144,15 @@ impl Broker {
     pub(super) fn shard_loaded(&mut self, turn: &mut Turn, log: LogId) {
         let topics = Topics(self.controller.image());
         let decision = self.groups.loaded(turn.now, log.partition, &topics);
+        let skipped = self.groups.skipped(log.partition);
+        if skipped > 0 {
+            turn.warn(format!(
+                "{}-{}: {skipped} records were passed over, for they are damaged or of a kind that this version of Quipu \
+                 does not know; what they say of groups and offsets is not in force",
+                names::GROUP_OFFSETS,
+                log.partition
+            ));
+        }
         self.carry_out(turn, decision);
     }
 

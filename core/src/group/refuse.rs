@@ -23,10 +23,11 @@ pub(crate) fn refusal(request: &Request, error: ErrorCode) -> Response {
 }
 
 /// Takes an answer back whose facts could not be appended: the same kind of answer, saying that the coordinator is
-/// elsewhere, so that the client looks for it and tries again. (Kafka maps a failed append in the same way.)
-pub fn not_coordinator(answer: Response) -> Response {
+/// elsewhere, so that the client looks for it and tries again. (Kafka maps a failed append in the same way.) `None` when it
+/// is no answer of the group coordinator.
+pub fn not_coordinator(answer: Response) -> Option<Response> {
     let error = ErrorCode::NOT_COORDINATOR;
-    match answer {
+    Some(match answer {
         Response::JoinGroup(r) => join_refused(&r.member_id, error).into(),
         Response::SyncGroup(_) => sync_refused(error).into(),
         Response::Heartbeat(r) => m::heartbeat::HeartbeatResponse { error_code: error, ..r }.into(),
@@ -39,12 +40,12 @@ pub fn not_coordinator(answer: Response) -> Response {
         Response::ListGroups(_) => {
             m::list_groups::ListGroupsResponse { error_code: error, ..Default::default() }.into()
         }
-        other => not_coordinator_of_parts(other, error),
-    }
+        other => return not_coordinator_of_parts(other, error),
+    })
 }
 
 /// The same for answers whose errors stand at their parts.
-fn not_coordinator_of_parts(mut answer: Response, error: ErrorCode) -> Response {
+fn not_coordinator_of_parts(mut answer: Response, error: ErrorCode) -> Option<Response> {
     match &mut answer {
         Response::OffsetCommit(r) => {
             r.topics.iter_mut().flat_map(|t| &mut t.partitions).for_each(|p| p.error_code = error);
@@ -61,7 +62,7 @@ fn not_coordinator_of_parts(mut answer: Response, error: ErrorCode) -> Response 
                 (p.committed_offset, p.committed_leader_epoch) = (-1, -1);
             });
         }),
-        other => panic!("{} is no answer of the group coordinator", other.key().name()),
+        _ => return None,
     }
-    answer
+    Some(answer)
 }

@@ -4,6 +4,7 @@ mod bounds;
 mod delivery;
 mod dialects;
 mod failures;
+mod groups;
 mod reading;
 mod start;
 mod topics;

@@ -7,7 +7,7 @@ use crate::storage::ops::StoreOp;
 use crate::wire::ErrorCode;
 
 /// The same data directory under a new broker.
-fn restart(rig: Rig) -> Rig {
+pub(super) fn restart(rig: Rig) -> Rig {
     let logs = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
     let mut next = Rig::over(&[], logs);
     next.disk = rig.disk;

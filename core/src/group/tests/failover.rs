@@ -139,7 +139,7 @@ fn a_prepared_answer_can_be_taken_back_when_its_facts_cannot_be_appended() {
     ];
     for request in requests {
         let number = w.ask(request);
-        let taken_back = super::super::not_coordinator(w.answer(number).clone());
+        let taken_back = super::super::not_coordinator(w.answer(number).clone()).unwrap();
         assert!(format!("{taken_back:?}").contains("NOT_COORDINATOR"), "{taken_back:?}");
     }
 }
