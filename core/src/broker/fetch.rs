@@ -112,7 +112,7 @@ impl Broker {
                     Some(code) => Err(code),
                     None => self.read(asked, log, reader, (most.saturating_sub(plan.bytes), plan.bytes == 0)),
                 };
-                partitions.push(plan.take(asked.partition, log, read));
+                partitions.push(plan.take(asked.partition, (log, reader), read));
             }
             plan.response.responses.push(FetchableTopicResponse {
                 topic: topic.topic.clone(),
@@ -203,7 +203,12 @@ impl Plan {
         self.urgent || self.bytes >= request.min_bytes.max(0) as usize
     }
 
-    fn take(&mut self, partition_index: i32, log: LogId, read: Result<Read, ErrorCode>) -> PartitionData {
+    fn take(
+        &mut self,
+        partition_index: i32,
+        (log, reader): (LogId, Reader),
+        read: Result<Read, ErrorCode>,
+    ) -> PartitionData {
         let read = match read {
             Ok(read) => read,
             Err(error_code) => {
@@ -228,7 +233,8 @@ impl Plan {
             high_watermark: read.high.0,
             last_stable_offset: read.stable.0,
             log_start_offset: read.start.0,
-            aborted_transactions: None,
+            // Nothing is ever aborted here: an empty list for who asks, and none for who does not.
+            aborted_transactions: reader.committed.then(Vec::new),
             records: Some(records),
             diverging_epoch: EpochEndOffset { epoch, end_offset: end },
             ..Default::default()
@@ -257,10 +263,9 @@ fn refuse(request: &FetchRequest) -> Option<ErrorCode> {
         // A client that says it is a follower could move the high watermark (CVE-2018-1288); brokers have their own port.
         return Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
     }
-    if request.session_id != 0 {
-        return Some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
-    }
-    (request.session_epoch > 0).then_some(ErrorCode::INVALID_FETCH_SESSION_EPOCH)
+    // A full fetch ends the session that it names, if there is one; every other epoch goes on with a session.
+    let is_full = matches!(request.session_epoch, 0 | -1);
+    (!is_full).then_some(ErrorCode::FETCH_SESSION_ID_NOT_FOUND)
 }
 
 /// A client that knows another leader epoch than this one must look for the leader again (KIP-320).

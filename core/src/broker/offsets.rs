@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::broker::answers::{AnswerId, Part};
 use crate::broker::door::{Caller, Effect};
 use crate::broker::fetch::check_epoch;
+use crate::broker::once::repeated;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica};
 use crate::ids::{ConnId, LeaderEpoch, LogId, LookupId, Offset};
@@ -67,14 +68,14 @@ impl Broker {
     ) {
         let answer = self.answers.reserve();
         let mut looks = 0;
-        let mut seen = BTreeSet::new();
+        let twice = asked_twice(&request);
         let mut response = ListOffsetsResponse::default();
         let committed = request.isolation_level == 1;
         for (t, topic) in request.topics.into_iter().enumerate() {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for (p, asked) in topic.partitions.iter().enumerate() {
-                let twice = !seen.insert((topic.name.clone(), asked.partition_index));
-                let result = if twice {
+                let again = !twice.is_empty() && twice.contains(&(topic.name.clone(), asked.partition_index));
+                let result = if again {
                     Err(ErrorCode::INVALID_REQUEST)
                 } else {
                     self.list_one(&topic.name, asked, dialect, committed)
@@ -201,6 +202,12 @@ impl Broker {
             Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         }
     }
+}
+
+/// The partitions that a request names more than once: none of the times is answered.
+fn asked_twice(request: &ListOffsetsRequest) -> BTreeSet<(String, i32)> {
+    let all = request.topics.iter().flat_map(|t| t.partitions.iter().map(|p| (&t.name, p.partition_index)));
+    repeated(all).into_iter().map(|(name, index)| (name.clone(), index)).collect()
 }
 
 fn listed(partition_index: i32, result: Result<Answer, ErrorCode>) -> ListOffsetsPartitionResponse {

@@ -4,6 +4,7 @@ mod bounds;
 mod delivery;
 mod dialects;
 mod failures;
+mod fetching;
 mod groups;
 mod reading;
 mod start;
@@ -17,10 +18,13 @@ use bytes::Bytes;
 use crate::broker::Broker;
 use crate::broker::door::{Caller, Client, Effect, Input, Note, Produce, ProduceTopic, Request};
 use crate::config::{BrokerConfig, Settings};
-use crate::ids::{ConnId, LaneId, LogId, Mark, Offset};
+use crate::ids::{ConnId, LaneId, LogId, LookupId, Mark, Offset};
 use crate::producer::ProducerTable;
+use crate::record::check::Refused;
 use crate::record::{Batch, BatchBuilder};
-use crate::storage::ops::{Identity, LogFailure, Recovered, RecoveredLog, SegmentSpan, StoreOp, Stored};
+use crate::storage::ops::{
+    Identity, LogFailure, Lookup, Recovered, RecoveredLog, SegmentSpan, StoreOp, Stored,
+};
 use crate::time::{Instant, Now, Timestamp};
 use crate::wire::dialect::Dialect;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -43,6 +47,8 @@ struct Rig {
     replies: BTreeMap<Caller, Response>,
     closed: Vec<String>,
     notes: Vec<Note>,
+    /// Questions to time indexes that are not answered yet.
+    looks: Vec<(LookupId, Lookup)>,
 }
 
 const CONN: ConnId = ConnId(1);
@@ -75,6 +81,7 @@ impl Rig {
             replies: BTreeMap::new(),
             closed: Vec::new(),
             notes: Vec::new(),
+            looks: Vec::new(),
         }
     }
 
@@ -105,7 +112,8 @@ impl Rig {
                 let result = Ok(wanted.take(2).collect());
                 self.step(Input::Loaded { load, result });
             }
-            Effect::Look { .. } | Effect::Rules(_) | Effect::Stopped => {}
+            Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
+            Effect::Rules(_) | Effect::Stopped => {}
             Effect::Note(note) => self.notes.push(note),
         }
     }
@@ -153,13 +161,17 @@ impl Rig {
     }
 
     fn send_as(&mut self, client_id: &str, request: Request, dialect: Dialect) -> Caller {
-        let to = Caller { conn: CONN, seq: self.next_seq };
-        self.next_seq += 1;
         let from = Client {
             client_id: client_id.into(),
             host: "/127.0.0.1".into(),
             advertised: ("localhost".into(), 9092),
         };
+        self.send_from(from, request, dialect)
+    }
+
+    fn send_from(&mut self, from: Client, request: Request, dialect: Dialect) -> Caller {
+        let to = Caller { conn: CONN, seq: self.next_seq };
+        self.next_seq += 1;
         self.step(Input::Request { to, from: Arc::new(from), dialect, request });
         to
     }
@@ -215,7 +227,17 @@ impl Rig {
     }
 
     fn produce(&mut self, topic: &str, acks: i16, batch: Batch) -> Caller {
-        let topics = vec![ProduceTopic { name: topic.into(), partitions: vec![(0, Ok(batch))] }];
+        self.produce_in(topic, 0, acks, Ok(batch))
+    }
+
+    fn produce_in(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        acks: i16,
+        batch: Result<Batch, Refused>,
+    ) -> Caller {
+        let topics = vec![ProduceTopic { name: topic.into(), partitions: vec![(partition, batch)] }];
         let produce = Produce { transactional_id: None, acks, timeout_ms: 1_000, frame_bytes: 0, topics };
         self.send_as("test", Request::Produce(produce), Dialect::of(ApiKey::Produce, 11))
     }

@@ -1,7 +1,10 @@
 //! Fetch, ListOffsets and epochs: what consumers see, and when.
 
 use super::{Rig, batch};
-use crate::ids::Offset;
+use crate::broker::door::Input;
+use crate::ids::{LeaderEpoch, Offset};
+use crate::storage::ops::{Found, Lookup};
+use crate::time::Timestamp;
 use crate::wire::messages::fetch::PartitionData;
 use crate::wire::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use crate::wire::{ErrorCode, Records, Response};
@@ -148,5 +151,46 @@ fn a_partition_asked_for_twice_is_an_invalid_request() {
     let Response::ListOffsets(r) = rig.ask(ListOffsetsRequest { topics, ..Default::default() }) else {
         panic!()
     };
-    assert_eq!(r.topics[0].partitions[1].error_code, ErrorCode::INVALID_REQUEST);
+    let codes: Vec<_> = r.topics[0].partitions.iter().map(|p| p.error_code).collect();
+    assert_eq!(codes, [ErrorCode::INVALID_REQUEST; 2], "both times");
+}
+
+#[test]
+fn a_special_timestamp_that_came_later_than_the_version_is_unsupported_for_its_partition() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    let mut ask = |version, timestamp| {
+        let asked = ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp };
+        let topics = vec![ListOffsetsTopic { name: "t".into(), partitions: vec![asked] }];
+        let to = rig.send_in(version, ListOffsetsRequest { topics, ..Default::default() });
+        // The largest timestamp is looked up in an index.
+        if let Some((lookup, _)) = rig.looks.pop() {
+            rig.step(Input::Looked { lookup, result: Ok(None) });
+        }
+        let Response::ListOffsets(r) = rig.answer(to) else { panic!() };
+        r.topics[0].partitions[0].error_code
+    };
+    for (timestamp, since) in [(-3, 7), (-4, 8), (-5, 9)] {
+        assert_eq!(ask(since - 1, timestamp), ErrorCode::UNSUPPORTED_VERSION, "{timestamp}");
+        assert_eq!(ask(since, timestamp), ErrorCode::NONE, "{timestamp}");
+    }
+}
+
+#[test]
+fn a_time_later_than_every_record_has_no_offset_and_no_error() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    let asked = ListOffsetsPartition { partition_index: 0, current_leader_epoch: -1, timestamp: 1_000 };
+    let topics = vec![ListOffsetsTopic { name: "t".into(), partitions: vec![asked] }];
+    for found in [None, Some(Found { offset: Offset(7), timestamp: Timestamp(1_001), epoch: LeaderEpoch(3) })]
+    {
+        let to = rig.send(ListOffsetsRequest { topics: topics.clone(), ..Default::default() });
+        let (lookup, what) = rig.looks.pop().unwrap();
+        assert_eq!(what, Lookup::AtOrAfter(Timestamp(1_000)));
+        rig.step(Input::Looked { lookup, result: Ok(found) });
+        let Response::ListOffsets(r) = rig.answer(to) else { panic!() };
+        let p = &r.topics[0].partitions[0];
+        let expected = found.map_or((-1, -1, -1), |_| (1_001, 7, 3));
+        assert_eq!((p.error_code, (p.timestamp, p.offset, p.leader_epoch)), (ErrorCode::NONE, expected));
+    }
 }
