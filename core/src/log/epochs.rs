@@ -61,6 +61,9 @@ impl Epochs {
         current: LeaderEpoch,
         end: Offset,
     ) -> Option<(LeaderEpoch, Offset)> {
+        if asked < LeaderEpoch(0) {
+            return None;
+        }
         if asked == current {
             return Some((current, end));
         }
@@ -94,6 +97,7 @@ mod tests {
         assert_eq!(ask(2), Some((1, 10)), "an epoch that wrote nothing ends where the one before it did");
         assert_eq!(ask(0), Some((0, 0)));
         assert_eq!(ask(9), None, "an epoch that has not come yet is undefined");
+        assert_eq!(ask(-1), None, "and so is none at all");
     }
 
     #[test]

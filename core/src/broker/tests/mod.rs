@@ -3,6 +3,7 @@
 mod bounds;
 mod delivery;
 mod dialects;
+mod epochs;
 mod failures;
 mod fetching;
 mod groups;
