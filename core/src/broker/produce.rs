@@ -9,6 +9,7 @@ use crate::ids::{LogId, Offset};
 use crate::producer::Admission;
 use crate::record::check::Refused;
 use crate::record::{Batch, BatchHeader};
+use crate::time::Timestamp;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
@@ -102,8 +103,7 @@ impl Broker {
         if let Some(placed) = self.known_already(log, batch.header())? {
             return Ok((log, placed));
         }
-        let appended_at =
-            if batch.header().is_log_append_time() { batch.header().max_timestamp.0 } else { -1 };
+        let appended_at = appended_at(batch.header(), batch.header().max_timestamp);
         let appended = self.append(turn, log, batch);
         Ok((log, Placed { base: appended.base, end: appended.end, appended_at }))
     }
@@ -149,7 +149,8 @@ impl Broker {
         match partition.log.producers().check(batch) {
             Admission::Next => Ok(None),
             Admission::Duplicate(past) => {
-                Ok(Some(Placed { base: past.base_offset, end: past.last_offset + 1, appended_at: -1 }))
+                let appended_at = appended_at(batch, past.timestamp);
+                Ok(Some(Placed { base: past.base_offset, end: past.last_offset + 1, appended_at }))
             }
             Admission::OutOfOrder { expected } => Err((
                 ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -207,6 +208,11 @@ impl Broker {
         let deadline = turn.now.mono.after_ms(timeout_ms);
         self.answers.wait(answer, to, response.into(), parts, Some(deadline));
     }
+}
+
+/// The broker's timestamp of a batch, for the answer: -1 where timestamps are the producer's.
+fn appended_at(batch: &BatchHeader, stored: Timestamp) -> i64 {
+    if batch.is_log_append_time() { stored.0 } else { -1 }
 }
 
 fn refused_batch(index: i32, refused: Refused) -> PartitionProduceResponse {

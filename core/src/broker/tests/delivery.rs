@@ -1,6 +1,8 @@
 //! Produce: what is acknowledged when, what is refused, and what an idempotent producer is told.
 
 use super::{Rig, batch, idempotent};
+use crate::record::check::{Refused, RefusedKind};
+use crate::time::Timestamp;
 use crate::wire::ErrorCode;
 
 #[test]
@@ -53,6 +55,59 @@ fn a_duplicate_is_answered_with_its_first_offset_and_not_appended_again() {
         assert_eq!((again.error_code, again.base_offset), (ErrorCode::NONE, i64::from(sequence)));
     }
     assert_eq!(rig.disk[&log].len(), 5);
+}
+
+#[test]
+fn the_time_of_the_append_is_told_only_where_the_broker_gives_the_times_and_to_duplicates_too() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    for again in [false, true] {
+        let to = rig.produce("t", -1, idempotent(0, 0, "x"));
+        assert_eq!(rig.produced(to).log_append_time_ms, -1, "again: {again}");
+    }
+    let stamped = |sequence, now| {
+        let mut header = *idempotent(0, sequence, "x").header();
+        header.set_log_append_time(Timestamp(now));
+        idempotent(0, sequence, "x").with_header(header)
+    };
+    let first = rig.produce("t", -1, stamped(1, 5_000));
+    assert_eq!(rig.produced(first).log_append_time_ms, 5_000);
+    let again = rig.produce("t", -1, stamped(1, 6_000));
+    let again = rig.produced(again);
+    assert_eq!((again.base_offset, again.log_append_time_ms), (1, 5_000), "when it was appended");
+}
+
+#[test]
+fn records_at_fault_are_named_in_the_answer() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    let refused = Refused {
+        kind: RefusedKind::InvalidRecord,
+        message: "no key".into(),
+        record_errors: vec![(0, Some("no key".into())), (3, None)],
+    };
+    let to = rig.produce_in("t", 0, -1, Err(refused));
+    let told = rig.produced(to);
+    assert_eq!((told.error_code, told.base_offset), (ErrorCode::INVALID_RECORD, -1));
+    let named: Vec<_> =
+        told.record_errors.iter().map(|e| (e.batch_index, e.batch_index_error_message.as_deref())).collect();
+    assert_eq!(
+        (named, told.error_message.as_deref()),
+        (vec![(0, Some("no key")), (3, None)], Some("no key"))
+    );
+}
+
+#[test]
+fn offset_and_leader_epoch_are_stamped_without_touching_what_the_checksum_covers() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    for _ in 0..2 {
+        rig.produce("t", -1, batch(&["a", "b"]));
+    }
+    let stored = &rig.disk[&rig.log("t", 0)][1];
+    assert_eq!((stored.header().base_offset.0, stored.header().leader_epoch.0), (2, 0));
+    assert_eq!(stored.check_crc(), Ok(()));
+    assert_eq!(stored.rest(), batch(&["a", "b"]).rest());
 }
 
 #[test]
