@@ -6,6 +6,7 @@ mod dialects;
 mod epochs;
 mod failures;
 mod fetching;
+mod finding;
 mod groups;
 mod reading;
 mod start;
