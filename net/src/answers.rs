@@ -32,6 +32,8 @@ fn read_partition(partition: &mut PartitionData, range: &LogRange, reads: &dyn R
         Ok(chunks) => partition.records = Some(Records::Held(chunks)),
         Err(error) => {
             partition.records = Some(Records::default());
+            (partition.high_watermark, partition.last_stable_offset, partition.log_start_offset) =
+                (-1, -1, -1);
             partition.error_code = match error {
                 // Retention or a deletion was faster than this answer.
                 ReadError::Gone(_) => ErrorCode::OFFSET_OUT_OF_RANGE,
