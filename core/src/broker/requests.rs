@@ -42,7 +42,7 @@ impl Broker {
             Api::DescribeCluster(r) => self.describe_cluster(turn, to, &from, r),
             Api::DescribeTopicPartitions(r) => self.describe_topic_partitions(turn, to, r),
             Api::FindCoordinator(r) => self.find_coordinator(turn, to, &from, r),
-            Api::CreateTopics(r) => self.create_topics(turn, to, dialect, r),
+            Api::CreateTopics(r) => self.create_topics(turn, to, r),
             Api::DeleteTopics(r) => self.delete_topics(turn, to, r),
             Api::CreatePartitions(r) => self.create_partitions(turn, to, r),
             Api::DeleteRecords(r) => self.delete_records(turn, to, r),

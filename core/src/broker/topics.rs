@@ -11,7 +11,6 @@ use crate::cluster::names;
 use crate::cluster::topics::{NewTopic, Refusal};
 use crate::config::{describe_topic, validate_overrides};
 use crate::ids::TopicId;
-use crate::wire::dialect::Dialect;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
@@ -25,13 +24,7 @@ use crate::wire::messages::delete_topics::{
 
 impl Broker {
     /// Handles CreateTopics.
-    pub(super) fn create_topics(
-        &mut self,
-        turn: &mut Turn,
-        to: Caller,
-        dialect: Dialect,
-        mut request: CreateTopicsRequest,
-    ) {
+    pub(super) fn create_topics(&mut self, turn: &mut Turn, to: Caller, mut request: CreateTopicsRequest) {
         let twice = repeated(request.topics.iter().map(|t| t.name.clone()));
         keep_first(&mut request.topics, |t| t.name.clone());
         let mut additions = Additions::default();
@@ -40,7 +33,7 @@ impl Broker {
             let decided = if twice.contains(&topic.name) {
                 Err(named_twice())
             } else {
-                self.decide_topic(dialect, topic, &mut additions)
+                self.decide_topic(topic, &mut additions)
             };
             response.topics.push(self.created(&topic.name, decided, request.validate_only));
         }
@@ -50,7 +43,6 @@ impl Broker {
 
     fn decide_topic<'a>(
         &mut self,
-        dialect: Dialect,
         asked: &CreatableTopic,
         additions: &'a mut Additions,
     ) -> Result<&'a Fact, Refusal> {
@@ -65,7 +57,8 @@ impl Broker {
             configs.insert(config.name.clone(), value.clone());
         }
         validate_overrides(&self.config, &configs).map_err(|why| (ErrorCode::INVALID_CONFIG, why))?;
-        let defaults = dialect.create_topics_defaults && asked.assignments.is_empty();
+        // In every version, as in Kafka: KIP-464 begins with 4, but clients of 3 ask in the same way.
+        let defaults = asked.assignments.is_empty();
         let or_default = |given, default| if given == -1 && defaults { default } else { given };
         let topic = NewTopic {
             name: asked.name.clone(),

@@ -43,9 +43,6 @@ pub struct Dialect {
     pub fetch_offsets_tells_group_error: bool,
     /// DescribeGroups 6: an unknown group gets GROUP_ID_NOT_FOUND; before, no error and the state "Dead" (KIP-1043).
     pub describe_tells_missing_group: bool,
-
-    /// CreateTopics 4: -1 partitions and a replication factor of -1 ask for the broker's defaults (KIP-464).
-    pub create_topics_defaults: bool,
 }
 
 impl Dialect {
@@ -65,7 +62,6 @@ impl Dialect {
             commit_tells_missing_group: from(ApiKey::OffsetCommit, 9),
             fetch_offsets_tells_group_error: from(ApiKey::OffsetFetch, 2),
             describe_tells_missing_group: from(ApiKey::DescribeGroups, 6),
-            create_topics_defaults: from(ApiKey::CreateTopics, 4),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The broker by itself, on a disk that keeps everything in memory and answers when the test says so.
 
+mod admin;
 mod bounds;
 mod delivery;
 mod dialects;
