@@ -95,3 +95,68 @@ fn ranges(answer: &Response) -> impl Iterator<Item = &LogRange> {
 fn partitions_mut(fetch: &mut FetchResponse) -> impl Iterator<Item = &mut PartitionData> {
     fetch.responses.iter_mut().flat_map(|topic| &mut topic.partitions)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reads::Question;
+    use bytes::Bytes;
+    use quipu_core::ids::{LogId, Offset};
+    use quipu_core::record::Batch;
+    use quipu_core::storage::ops::Found;
+    use quipu_core::wire::messages::fetch::FetchableTopicResponse;
+
+    /// A disk on which partition 0 can be read and no other.
+    struct First(fn(String) -> ReadError);
+
+    impl Reads for First {
+        fn bytes(&self, range: LogRange) -> Result<Vec<Bytes>, ReadError> {
+            match range.log.partition {
+                0 => Ok(vec![Bytes::from_static(b"records")]),
+                _ => Err(self.0("it is not there".to_owned())),
+            }
+        }
+
+        fn batches(&self, _: LogRange) -> Result<Vec<Batch>, ReadError> {
+            panic!("a fetch is answered with bytes")
+        }
+
+        fn look(&self, _: &Question) -> Result<Option<Found>, ReadError> {
+            panic!("a fetch looks nothing up")
+        }
+    }
+
+    fn on_disk(index: i32) -> PartitionData {
+        let log = LogId { partition: index, ..LogId::METADATA };
+        let range = LogRange { log, from: Offset(3), below: Offset(9), max_bytes: 100, at_least_one: true };
+        PartitionData {
+            partition_index: index,
+            high_watermark: 9,
+            last_stable_offset: 9,
+            log_start_offset: 1,
+            records: Some(Records::OnDisk(range)),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_partition_that_cannot_be_read_has_an_error_that_fetch_knows_and_no_marks_and_others_go_out() {
+        for (error, code) in [
+            (ReadError::Gone as fn(String) -> ReadError, ErrorCode::OFFSET_OUT_OF_RANGE),
+            (ReadError::Damaged, ErrorCode::KAFKA_STORAGE_ERROR),
+        ] {
+            let topic =
+                FetchableTopicResponse { partitions: vec![on_disk(0), on_disk(1)], ..Default::default() };
+            let mut answer = Response::from(FetchResponse { responses: vec![topic], ..Default::default() });
+            read_records(&mut answer, &First(error));
+            assert!(!is_on_disk(&answer));
+            let Response::Fetch(fetch) = answer else { panic!("another answer") };
+            let marks = |p: &PartitionData| (p.high_watermark, p.last_stable_offset, p.log_start_offset);
+            let [good, bad] = &fetch.responses[0].partitions[..] else { panic!("two partitions") };
+            assert_eq!((good.error_code, marks(good)), (ErrorCode::NONE, (9, 9, 1)));
+            assert_eq!(good.records.as_ref().map(Records::held_bytes), Some(7));
+            assert_eq!((bad.error_code, marks(bad)), (code, (-1, -1, -1)));
+            assert_eq!(bad.records, Some(Records::default()), "empty, and not null");
+        }
+    }
+}

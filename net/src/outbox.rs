@@ -79,6 +79,10 @@ pub(crate) enum Written {
 
 impl Outbox {
     pub(crate) fn new(socket: WriteSide) -> Outbox {
+        Outbox::of(Some(socket))
+    }
+
+    fn of(socket: Option<WriteSide>) -> Outbox {
         Outbox {
             slots: VecDeque::new(),
             first: 0,
@@ -87,7 +91,7 @@ impl Outbox {
             settled: 0,
             ready: VecDeque::new(),
             ready_bytes: 0,
-            socket: Some(socket),
+            socket,
             out: wire::Out::new(),
             reader_waits: false,
             closed: false,
@@ -272,4 +276,25 @@ pub(crate) fn advance(pieces: &mut VecDeque<Bytes>, mut n: usize) {
         pieces.pop_front();
     }
     assert_eq!(n, 0, "no more was written than there was");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quipu_core::wire::messages::heartbeat::HeartbeatResponse;
+
+    #[test]
+    fn an_answer_that_throttles_its_client_is_not_held_back_and_the_time_is_told() {
+        let mut outbox = Outbox::of(None);
+        let ask = Ask { version: 4, correlation: 1, bytes: 0, fetch: false, silent: false };
+        for throttle_time_ms in [0, 700, 200] {
+            let seq = outbox.open(ask);
+            let answer = HeartbeatResponse { throttle_time_ms, ..Default::default() };
+            outbox.complete(seq, answer.into());
+        }
+        let mut throttle_ms = 0;
+        assert_eq!(outbox.gather(&mut throttle_ms), Ok(Next::Nothing));
+        assert_eq!((outbox.in_progress().0, throttle_ms), (0, 700), "the longest of them");
+        assert_eq!(outbox.ready_bytes(), 3 * 16, "all three are ready to be written");
+    }
 }

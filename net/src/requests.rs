@@ -98,3 +98,39 @@ fn checked_topic(topic: TopicProduceData, rules: &Rules, terms: &Terms) -> Produ
     });
     ProduceTopic { partitions: partitions.collect(), name: topic.name }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quipu_core::record::{BatchBuilder, Codec};
+    use quipu_core::wire::messages::produce::PartitionProduceData;
+    use quipu_core::wire::{ErrorCode, Out};
+
+    /// What becomes of a batch that comes in a produce request of that version.
+    fn judged(version: i16, codec: Codec) -> Result<(), i16> {
+        let mut batch = BatchBuilder::new().compression(codec, None);
+        batch.push(Timestamp(1_000), None, Some(b"value"));
+        let partition = PartitionProduceData { index: 0, records: Some(batch.build().to_bytes()) };
+        let topic = TopicProduceData { name: "t".to_owned(), partition_data: vec![partition] };
+        let request = ProduceRequest { acks: 1, topic_data: vec![topic], ..Default::default() };
+        let header = RequestHeader { api_key: ApiKey::Produce, version, correlation_id: 1, client_id: None };
+        let mut out = Out::new();
+        wire::encode_request(&mut out, &header, &request.into()).unwrap();
+        let frame = out.take_joined().slice(4..);
+        let parsed = parse(&frame, frame.len(), &Arc::new(Rules::default()), Timestamp(1_000)).unwrap();
+        let Parsed::Ask { request: Request::Produce(mut produce), .. } = parsed else { panic!("{parsed:?}") };
+        let (_, judged) = produce.topics.remove(0).partitions.remove(0);
+        judged.map(drop).map_err(|refused| refused.code())
+    }
+
+    #[test]
+    fn zstd_comes_in_from_produce_7_on_and_other_codecs_in_all_versions() {
+        for version in 3..=11 {
+            let expected = if version < 7 { Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.0) } else { Ok(()) };
+            assert_eq!(judged(version, Codec::Zstd), expected, "version {version}");
+            for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4] {
+                assert_eq!(judged(version, codec), Ok(()), "{codec:?} in version {version}");
+            }
+        }
+    }
+}
