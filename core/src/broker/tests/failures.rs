@@ -3,7 +3,6 @@
 use super::{Rig, batch, idempotent};
 use crate::broker::door::{Input, Note};
 use crate::ids::LaneId;
-use crate::storage::ops::{LogFailure, Stored};
 use crate::wire::ErrorCode;
 
 #[test]
@@ -75,11 +74,7 @@ fn a_log_that_goes_offline_fails_who_waited_for_it_and_the_others_go_on() {
     rig.prompt = false;
     let lost = rig.produce("t", 1, batch(&["a"]));
     let kept = rig.produce("u", 1, batch(&["b"]));
-    let failed = vec![LogFailure { log, full: false, message: "00.log is shorter than it was".into() }];
-    let done = rig.queued.last().unwrap().0;
-    rig.queued.clear();
-    let stored = Stored { done, failed, free_bytes: 1 << 40, total_bytes: 1 << 40 };
-    rig.step(Input::Stored { lane: LaneId(0), result: Ok(stored) });
+    rig.fail(log);
     assert_eq!(rig.produced(lost).error_code, ErrorCode::KAFKA_STORAGE_ERROR);
     assert_eq!(rig.produced(kept).error_code, ErrorCode::NONE);
     assert_eq!(rig.broker.status().offline, [(log, "00.log is shorter than it was".to_string())]);

@@ -128,6 +128,24 @@ fn coordinators_of_several_groups_are_found_at_once_and_of_unknown_kinds_not() {
 }
 
 #[test]
+fn a_partition_without_a_leader_says_so_and_the_others_of_its_topic_have_theirs() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 2, &[]);
+    rig.prompt = false;
+    rig.produce("t", 1, batch(&["a"]));
+    let broken = rig.log("t", 0);
+    rig.fail(broken);
+    let told = metadata(&mut rig, named(&["t"]));
+    let partitions: Vec<_> = told.topics[0]
+        .partitions
+        .iter()
+        .map(|p| (p.error_code, p.leader_id, p.leader_epoch, p.offline_replicas.clone()))
+        .collect();
+    let expected = [(ErrorCode::LEADER_NOT_AVAILABLE, -1, 0, vec![1]), (ErrorCode::NONE, 1, 0, Vec::new())];
+    assert_eq!((told.topics[0].error_code, &partitions[..]), (ErrorCode::NONE, &expected[..]));
+}
+
+#[test]
 fn operations_are_told_only_to_who_asks() {
     let mut rig = Rig::new(&[]);
     rig.create("t", 1, &[]);

@@ -4,10 +4,9 @@ use bytes::Bytes;
 
 use super::Rig;
 use super::start::restart;
-use crate::broker::door::{Input, Note};
-use crate::ids::{LaneId, LeaderEpoch, LogId};
+use crate::broker::door::Note;
+use crate::ids::{LeaderEpoch, LogId};
 use crate::record::build::BatchBuilder;
-use crate::storage::ops::{LogFailure, Stored};
 use crate::time::Timestamp;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use crate::wire::messages::offset_commit::{
@@ -48,14 +47,6 @@ fn offset(rig: &mut Rig) -> (ErrorCode, Option<i64>) {
     (group.error_code, group.topics.first().map(|t| t.partitions[0].committed_offset))
 }
 
-fn fail(rig: &mut Rig, log: LogId) {
-    let done = rig.queued.last().unwrap().0;
-    rig.queued.clear();
-    let failed = vec![LogFailure { log, full: false, message: "00.log is shorter than it was".into() }];
-    let stored = Stored { done, failed, free_bytes: 1 << 40, total_bytes: 1 << 40 };
-    rig.step(Input::Stored { lane: LaneId(0), result: Ok(stored) });
-}
-
 #[test]
 fn a_commit_that_finds_the_disk_full_goes_to_look_for_its_coordinator_and_leaves_nothing_behind() {
     let (mut rig, shard) = rig();
@@ -77,7 +68,7 @@ fn when_the_log_of_groups_goes_offline_who_waits_is_told_that_the_coordinator_is
     let (mut rig, shard) = rig();
     rig.prompt = false;
     let waiting = rig.send(commit(7));
-    fail(&mut rig, shard);
+    rig.fail(shard);
     assert_eq!(committed(rig.answer(waiting)), ErrorCode::NOT_COORDINATOR);
     assert!(rig.closed.is_empty(), "{:?}", rig.closed);
     rig.prompt = true;

@@ -147,6 +147,15 @@ impl Rig {
         });
     }
 
+    /// The lane finishes all it was sent, but finds that a log is damaged.
+    fn fail(&mut self, log: LogId) {
+        let done = self.queued.last().unwrap().0;
+        self.queued.clear();
+        let failed = vec![LogFailure { log, full: false, message: "00.log is shorter than it was".into() }];
+        let stored = Stored { done, failed, free_bytes: 1 << 40, total_bytes: 1 << 40 };
+        self.step(Input::Stored { lane: LaneId(0), result: Ok(stored) });
+    }
+
     fn wake(&mut self) {
         self.step(Input::Wake);
     }
