@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod config;
 pub mod coordinator;
 pub mod disk;
+pub mod exchange;
 pub mod group;
 pub mod ids;
 pub mod log;

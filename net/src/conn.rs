@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quipu_core::exchange::replies::Ask;
 use quipu_core::ids::ConnId;
 use quipu_core::time::Instant;
 use quipu_core::wire;
 
-use crate::outbox::{Ask, Next, Outbox, Written};
+use crate::outbox::{Next, Outbox, Written};
 use crate::rt::{Notify, WriteSide};
 use crate::shell::Shell;
 use crate::stats::add;
@@ -66,12 +67,12 @@ impl Conn {
 
     /// Opens a slot for the answer of a request: its number.
     pub(crate) fn open(&self, ask: Ask) -> u64 {
-        self.outbox().open(ask)
+        self.outbox().replies.open(ask)
     }
 
     /// Puts an answer into its slot. Whether [`Conn::flush`] is needed.
     pub(crate) fn complete(&self, seq: u64, answer: wire::Response) -> bool {
-        self.outbox().complete(seq, answer)
+        self.outbox().replies.complete(seq, answer)
     }
 
     /// Whether another request may be taken from this client now.
@@ -81,7 +82,7 @@ impl Conn {
 
     fn has_room_in(&self, outbox: &Outbox) -> bool {
         let limits = &self.shell.limits;
-        let (requests, fetches, bytes) = outbox.in_progress();
+        let (requests, fetches, bytes) = outbox.replies.in_progress();
         requests < limits.requests_in_flight
             && fetches < limits.fetches_in_flight
             && (requests == 0 || bytes < limits.bytes_in_flight)
@@ -173,7 +174,7 @@ impl Conn {
 
     /// Gives back what answered requests took, and lets the reader go on.
     pub(crate) fn settle(&self, outbox: &mut Outbox) {
-        self.shell.queued.give(outbox.settle());
+        self.shell.queued.give(outbox.replies.settle());
         if outbox.reader_waits && self.has_room_in(outbox) {
             outbox.reader_waits = false;
             self.room.notify_one();
@@ -211,7 +212,7 @@ impl Conn {
 
     /// Whether a request is in progress.
     fn is_waiting(&self) -> bool {
-        self.outbox().in_progress().0 > 0
+        self.outbox().replies.in_progress().0 > 0
     }
 
     /// Whether something is still to be written.

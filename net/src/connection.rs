@@ -6,12 +6,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quipu_core::broker::door::Input;
 use quipu_core::caller::{Caller, Client};
+use quipu_core::exchange::entry::Entry;
 use quipu_core::time::Instant;
 
 use crate::conn::{Conn, End};
 use crate::driver::Driver;
 use crate::frames::{Frames, PREFIX};
-use crate::requests::{self, Parsed};
+use crate::requests;
 use crate::rt::{self, Either, ReadSide};
 use crate::stats::add;
 
@@ -155,12 +156,12 @@ impl Connection {
         add(&self.conn.shell.stats.requests, 1);
         self.frames.understood();
         match parsed {
-            Parsed::Ask { ask, client_id, dialect, request } => {
+            Entry::Ask { ask, client_id, dialect, request } => {
                 self.rename(client_id);
                 let to = Caller { conn: self.conn.id, seq: self.conn.open(ask) };
                 self.inputs.push(Input::Request { to, from: Arc::clone(&self.client), dialect, request });
             }
-            Parsed::Answer { ask, response, software } => {
+            Entry::Answer { ask, response, software } => {
                 self.software = software.unwrap_or_default();
                 let seq = self.conn.open(ask);
                 self.conn.complete(seq, response);

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes};
+use quipu_core::exchange::records;
+use quipu_core::exchange::replies::{Ask, Replies};
 use quipu_core::wire;
 
 use crate::answers;
@@ -14,36 +16,9 @@ const GATHER_BYTES: usize = 256 * 1024;
 /// Pieces that one write takes.
 const PIECES: usize = 64;
 
-/// What must be known of a request to write its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ask {
-    /// The version to answer in.
-    pub(crate) version: i16,
-    /// The correlation id.
-    pub(crate) correlation: i32,
-    /// Bytes of the request, taken from the shared budget.
-    pub(crate) bytes: usize,
-    /// Whether it is a fetch: their answers pin memory.
-    pub(crate) fetch: bool,
-    /// Whether it gets no answer: a produce with acks=0.
-    pub(crate) silent: bool,
-}
-
-#[derive(Debug)]
-struct Slot {
-    ask: Ask,
-    answer: Option<wire::Response>,
-}
-
-/// The slots of the requests in progress, and what is ready to be written.
+/// The requests in progress, and what is ready to be written.
 pub(crate) struct Outbox {
-    slots: VecDeque<Slot>,
-    /// The sequence number of the first slot.
-    first: u64,
-    bytes: usize,
-    fetches: usize,
-    /// Bytes of requests whose answers were taken out, not yet given back to the budget.
-    settled: usize,
+    pub(crate) replies: Replies,
     ready: VecDeque<Bytes>,
     ready_bytes: usize,
     /// Where to write, unless a writer task has it.
@@ -52,8 +27,6 @@ pub(crate) struct Outbox {
     out: wire::Out,
     /// Whether the reader waits for an answer to be sent.
     pub(crate) reader_waits: bool,
-    /// Nothing is sent any more.
-    closed: bool,
 }
 
 /// What [`Outbox::gather`] found behind what it put together.
@@ -84,96 +57,30 @@ impl Outbox {
 
     fn of(socket: Option<WriteSide>) -> Outbox {
         Outbox {
-            slots: VecDeque::new(),
-            first: 0,
-            bytes: 0,
-            fetches: 0,
-            settled: 0,
+            replies: Replies::default(),
             ready: VecDeque::new(),
             ready_bytes: 0,
             socket,
             out: wire::Out::new(),
             reader_waits: false,
-            closed: false,
         }
-    }
-
-    /// Opens a slot for a request: its number on this connection.
-    pub(crate) fn open(&mut self, ask: Ask) -> u64 {
-        if self.closed {
-            // It will not be answered: what it took is given back at once.
-            self.settled += ask.bytes;
-            return self.first;
-        }
-        self.bytes += ask.bytes;
-        self.fetches += usize::from(ask.fetch);
-        self.slots.push_back(Slot { ask, answer: None });
-        self.first + self.slots.len() as u64 - 1
-    }
-
-    /// Puts the answer into its slot. Whether it is the next one to be sent.
-    pub(crate) fn complete(&mut self, seq: u64, answer: wire::Response) -> bool {
-        if self.closed {
-            return false;
-        }
-        let place = seq.checked_sub(self.first).and_then(|place| usize::try_from(place).ok());
-        let slot = place.and_then(|place| self.slots.get_mut(place));
-        let slot = slot.expect("only requests in progress are answered");
-        assert!(slot.answer.is_none(), "request {seq} was answered twice");
-        assert!(!slot.ask.silent, "request {seq} wants no answer");
-        slot.answer = Some(answer);
-        // What stands before it may want no answer.
-        self.slots.iter().take((seq - self.first) as usize).all(|slot| slot.ask.silent)
-    }
-
-    /// Requests in progress, of them fetches, and the bytes of all.
-    pub(crate) fn in_progress(&self) -> (usize, usize, usize) {
-        (self.slots.len(), self.fetches, self.bytes)
-    }
-
-    /// The next answer in the order of the requests, if it is there.
-    pub(crate) fn pop(&mut self) -> Option<(Ask, wire::Response)> {
-        let answer = self.slots.front_mut()?.answer.take()?;
-        Some((self.shift(), answer))
-    }
-
-    fn shift(&mut self) -> Ask {
-        let Slot { ask, .. } = self.slots.pop_front().expect("there is a first slot");
-        self.first += 1;
-        self.bytes -= ask.bytes;
-        self.fetches -= usize::from(ask.fetch);
-        self.settled += ask.bytes;
-        ask
-    }
-
-    /// Bytes of answered requests since the last call, to be given back to the budget.
-    pub(crate) fn settle(&mut self) -> usize {
-        std::mem::take(&mut self.settled)
     }
 
     /// Encodes the answers that are next, until enough is put together for a write. The longest throttle time among them
     /// is left in `throttle_ms`.
     pub(crate) fn gather(&mut self, throttle_ms: &mut i32) -> Result<Next, wire::WireError> {
-        self.skip_silent();
-        while let Some(answer) = self.slots.front().and_then(|slot| slot.answer.as_ref()) {
+        while let Some(answer) = self.replies.front() {
             if self.ready_bytes >= GATHER_BYTES {
                 return Ok(Next::More);
             }
-            if answers::is_on_disk(answer) {
+            if records::is_on_disk(answer) {
                 return Ok(Next::OnDisk);
             }
-            let (ask, answer) = self.pop().expect("there is an answer");
+            let (ask, answer) = self.replies.pop().expect("there is an answer");
             *throttle_ms = answers::throttle_ms(&answer).max(*throttle_ms);
             self.encode(ask, &answer)?;
-            self.skip_silent();
         }
         Ok(Next::Nothing)
-    }
-
-    fn skip_silent(&mut self) {
-        while self.slots.front().is_some_and(|slot| slot.ask.silent) {
-            self.shift();
-        }
     }
 
     /// Encodes an answer behind what is ready.
@@ -231,17 +138,14 @@ impl Outbox {
     /// Takes the socket back from the writer task, which has nothing left to write.
     pub(crate) fn hand_back(&mut self, socket: WriteSide) {
         assert!(self.socket.is_none(), "a connection has one socket");
-        self.socket = (!self.closed).then_some(socket);
+        self.socket = (!self.replies.is_closed()).then_some(socket);
     }
 
     /// The end of the connection: nothing is sent any more. The bytes that all its requests took from the budget.
     pub(crate) fn close(&mut self) -> usize {
-        self.closed = true;
         self.socket = None;
         self.take_ready();
-        self.slots.clear();
-        self.fetches = 0;
-        std::mem::take(&mut self.bytes) + self.settle()
+        self.replies.close()
     }
 }
 

@@ -1,136 +1,21 @@
-//! From a frame to what the machine understands: decoding, and checking record batches, outside the machine's lock.
-
-use std::sync::Arc;
+//! From a frame to what the machine understands, on a thread that may take its time over it.
 
 use bytes::Bytes;
-use quipu_core::broker::door::{Produce, ProduceTopic, Request};
-use quipu_core::record::check::{Rules, Terms, check};
+use quipu_core::exchange::entry::{self, Entry};
+use quipu_core::record::check::Rules;
 use quipu_core::time::Timestamp;
-use quipu_core::wire::dialect::Dialect;
-use quipu_core::wire::messages::produce::{ProduceRequest, TopicProduceData};
-use quipu_core::wire::{self, ApiKey, RequestHeader, Response, Unreadable, api_versions};
+use quipu_core::wire::Unreadable;
 
-use crate::outbox::Ask;
 use crate::rt;
 
-/// Checking more bytes than this is left to a thread that nothing else waits for.
+/// Frames with more bytes than this, whose batches must be checked, are left to a thread that nothing else waits for.
 const LONG_CHECK_BYTES: usize = 2 * 1024 * 1024;
 
-/// A frame understood.
-#[derive(Debug)]
-pub(crate) enum Parsed {
-    /// For the machine.
-    Ask { ask: Ask, client_id: String, dialect: Dialect, request: Request },
-    /// Answered by the shell: ApiVersions, with the software that the client names.
-    Answer { ask: Ask, response: Response, software: Option<String> },
-}
-
 /// Reads a frame that took `bytes` from the budget.
-pub(crate) fn parse(
-    frame: &Bytes,
-    bytes: usize,
-    rules: &Arc<Rules>,
-    now: Timestamp,
-) -> Result<Parsed, Unreadable> {
-    let (header, request) = match wire::decode_request(frame) {
-        Ok(decoded) => decoded,
-        Err(Unreadable::ApiVersions { correlation_id, .. }) => {
-            let ask = Ask { version: 0, correlation: correlation_id, bytes, fetch: false, silent: false };
-            let response = Response::ApiVersions(api_versions::unsupported());
-            return Ok(Parsed::Answer { ask, response, software: None });
-        }
-        Err(unreadable) => return Err(unreadable),
-    };
-    let ask = Ask {
-        version: header.version,
-        correlation: header.correlation_id,
-        bytes,
-        fetch: header.api_key == ApiKey::Fetch,
-        silent: matches!(&request, wire::Request::Produce(produce) if produce.acks == 0),
-    };
-    Ok(match request {
-        wire::Request::ApiVersions(request) => {
-            let response = Response::ApiVersions(api_versions::answer(header.version, &request, &[]));
-            let software = format!("{} {}", request.client_software_name, request.client_software_version);
-            Parsed::Answer { ask, response, software: Some(software) }
-        }
-        wire::Request::Produce(produce) => {
-            let dialect = Dialect::of(header.api_key, header.version);
-            let produce = check_produce(produce, frame.len(), rules, &terms(dialect, rules, now));
-            asked(ask, header, Request::Produce(produce))
-        }
-        other => asked(ask, header, Request::Api(other)),
-    })
-}
-
-fn terms(dialect: Dialect, rules: &Rules, now: Timestamp) -> Terms {
-    Terms { now, max_decompressed_bytes: rules.max_decompressed_bytes, zstd_allowed: dialect.produce_zstd }
-}
-
-fn check_produce(produce: ProduceRequest, frame_bytes: usize, rules: &Rules, terms: &Terms) -> Produce {
-    if frame_bytes > LONG_CHECK_BYTES {
-        rt::computing(|| checked(produce, frame_bytes, rules, terms))
+pub(crate) fn parse(frame: &Bytes, bytes: usize, rules: &Rules, now: Timestamp) -> Result<Entry, Unreadable> {
+    if frame.len() > LONG_CHECK_BYTES {
+        rt::computing(|| entry::read(frame, bytes, rules, now))
     } else {
-        checked(produce, frame_bytes, rules, terms)
-    }
-}
-
-fn asked(ask: Ask, header: RequestHeader, request: Request) -> Parsed {
-    let dialect = Dialect::of(header.api_key, header.version);
-    Parsed::Ask { ask, client_id: header.client_id.unwrap_or_default(), dialect, request }
-}
-
-fn checked(produce: ProduceRequest, frame_bytes: usize, rules: &Rules, terms: &Terms) -> Produce {
-    Produce {
-        transactional_id: produce.transactional_id,
-        acks: produce.acks,
-        timeout_ms: produce.timeout_ms,
-        frame_bytes,
-        topics: produce.topic_data.into_iter().map(|topic| checked_topic(topic, rules, terms)).collect(),
-    }
-}
-
-fn checked_topic(topic: TopicProduceData, rules: &Rules, terms: &Terms) -> ProduceTopic {
-    let topic_rules = rules.of(&topic.name);
-    let partitions = topic.partition_data.into_iter().map(|partition| {
-        let records = partition.records.unwrap_or_default();
-        (partition.index, check(records, topic_rules, terms))
-    });
-    ProduceTopic { partitions: partitions.collect(), name: topic.name }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use quipu_core::record::{BatchBuilder, Codec};
-    use quipu_core::wire::messages::produce::PartitionProduceData;
-    use quipu_core::wire::{ErrorCode, Out};
-
-    /// What becomes of a batch that comes in a produce request of that version.
-    fn judged(version: i16, codec: Codec) -> Result<(), i16> {
-        let mut batch = BatchBuilder::new().compression(codec, None);
-        batch.push(Timestamp(1_000), None, Some(b"value"));
-        let partition = PartitionProduceData { index: 0, records: Some(batch.build().to_bytes()) };
-        let topic = TopicProduceData { name: "t".to_owned(), partition_data: vec![partition] };
-        let request = ProduceRequest { acks: 1, topic_data: vec![topic], ..Default::default() };
-        let header = RequestHeader { api_key: ApiKey::Produce, version, correlation_id: 1, client_id: None };
-        let mut out = Out::new();
-        wire::encode_request(&mut out, &header, &request.into()).unwrap();
-        let frame = out.take_joined().slice(4..);
-        let parsed = parse(&frame, frame.len(), &Arc::new(Rules::default()), Timestamp(1_000)).unwrap();
-        let Parsed::Ask { request: Request::Produce(mut produce), .. } = parsed else { panic!("{parsed:?}") };
-        let (_, judged) = produce.topics.remove(0).partitions.remove(0);
-        judged.map(drop).map_err(|refused| refused.code())
-    }
-
-    #[test]
-    fn zstd_comes_in_from_produce_7_on_and_other_codecs_in_all_versions() {
-        for version in 3..=11 {
-            let expected = if version < 7 { Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE.0) } else { Ok(()) };
-            assert_eq!(judged(version, Codec::Zstd), expected, "version {version}");
-            for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4] {
-                assert_eq!(judged(version, codec), Ok(()), "{codec:?} in version {version}");
-            }
-        }
+        entry::read(frame, bytes, rules, now)
     }
 }

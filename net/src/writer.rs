@@ -4,11 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use quipu_core::exchange::records;
+use quipu_core::exchange::replies::Ask;
 use quipu_core::wire;
 
 use crate::answers;
 use crate::conn::{Conn, End};
-use crate::outbox::{self, Ask, Next};
+use crate::outbox::{self, Next};
 use crate::rt::{self, Either, WriteSide};
 use crate::shell::Shell;
 use crate::stats::add;
@@ -51,7 +53,7 @@ fn next(conn: &Conn, socket: &mut Option<WriteSide>) -> Result<Turn, End> {
     let turn = if !ready.is_empty() {
         Turn::Write(ready)
     } else if next == Next::OnDisk {
-        let (ask, answer) = outbox.pop().expect("there is an answer");
+        let (ask, answer) = outbox.replies.pop().expect("there is an answer");
         Turn::Read(ask, answer)
     } else {
         if let Some(socket) = socket.take() {
@@ -89,13 +91,21 @@ async fn read_records(
     read: &mut Taken<'_>,
 ) -> Result<VecDeque<Bytes>, End> {
     let shell = &conn.shell;
-    match rt::first(conn.end_for_writer(), shell.answers.take(answers::on_disk_bytes(&answer))).await {
+    match rt::first(conn.end_for_writer(), shell.answers.take(records::on_disk_bytes(&answer))).await {
         Either::First(()) => return Err(End::Lost),
         Either::Second(taken) => read.bytes = taken,
     }
     let reads = Arc::clone(&shell.reads);
     let answer = rt::blocking(move || {
-        answers::read_records(&mut answer, &*reads);
+        records::fill(&mut answer, |range| {
+            reads.bytes(range).inspect_err(|error| {
+                tracing::warn!(
+                    "reading {:?} from offset {} for a fetch failed: {error}",
+                    range.log,
+                    range.from
+                );
+            })
+        });
         answer
     })
     .await;

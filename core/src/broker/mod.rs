@@ -22,6 +22,7 @@ mod topic_pages;
 mod topics;
 mod turn;
 mod upkeep;
+mod view;
 
 #[cfg(test)]
 mod tests;

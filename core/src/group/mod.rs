@@ -30,6 +30,7 @@ mod statics;
 mod subscription;
 mod sync;
 mod turn;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -38,3 +39,4 @@ pub use commit::TopicView;
 pub use config::GroupConfig;
 pub use groups::Groups;
 pub use refuse::not_coordinator;
+pub use view::{GroupView, MemberView};

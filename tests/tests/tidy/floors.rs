@@ -4,7 +4,7 @@ use crate::exceptions::IMPORTS_ON_ONE_FLOOR;
 use crate::source::{House, Source, is_name, places};
 
 /// The rooms of core, lowest floor first.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["ids", "time"],
     &["caller", "record", "disk", "producer", "config"],
     &["wire", "storage"],
@@ -12,6 +12,7 @@ const FLOORS: [&[&str]; 7] = [
     &["replica", "cluster", "group", "txn"],
     &["quorum"],
     &["broker"],
+    &["exchange"],
 ];
 
 fn floor(room: &str) -> Option<usize> {
