@@ -134,6 +134,18 @@ impl SimDisk {
         self.lock().room = bytes;
     }
 
+    /// No operation that was to fail or to stop the machine does any more.
+    pub fn calm(&self) {
+        let mut world = self.lock();
+        (world.crash_at, world.fail_at, world.fail_sync) = (None, None, false);
+    }
+
+    /// Whether there is hardly any room left.
+    pub fn is_full(&self) -> bool {
+        let world = self.lock();
+        world.room.is_some_and(|room| world.used() + 8192 > room)
+    }
+
     /// Bytes of all files together.
     pub fn used(&self) -> u64 {
         self.lock().used()
@@ -172,6 +184,35 @@ impl SimDisk {
         let mut out = BTreeMap::new();
         world.collect(ROOT, "", &mut out);
         out
+    }
+
+    /// The names in a directory that a power loss leaves for certain.
+    pub fn durable_names(&self, dir: &str) -> Vec<String> {
+        let world = self.lock();
+        let found = world.find_durable(dir).and_then(|node| world.dirs.get(&node));
+        found.map(|d| d.durable().keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Bytes of a file that a power loss leaves for certain, if so many are there.
+    pub fn durable_bytes(&self, path: &str, at: u64, len: usize) -> Option<Vec<u8>> {
+        let world = self.lock();
+        let file = world.find_durable(path).and_then(|node| world.files.get(&node))?;
+        file.durable().get(at as usize..at as usize + len).map(<[u8]>::to_vec)
+    }
+
+    /// Another disk with the same contents and the same future.
+    pub fn fork(&self) -> SimDisk {
+        let world = self.lock();
+        let mut copy = World {
+            files: world.files.clone(),
+            dirs: world.dirs.clone(),
+            rng: world.rng.clone(),
+            open: 0,
+            most_open: 0,
+            ..*world
+        };
+        copy.revive();
+        SimDisk { world: Arc::new(Mutex::new(copy)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
@@ -224,6 +265,12 @@ impl World {
         path.split('/').filter(|part| !part.is_empty()).try_fold(ROOT, |dir, part| {
             self.dirs.get(&dir).and_then(|d| d.now.get(part)).copied().ok_or_else(missing)
         })
+    }
+
+    fn find_durable(&self, path: &str) -> Option<NodeId> {
+        path.split('/')
+            .filter(|part| !part.is_empty())
+            .try_fold(ROOT, |dir, part| self.dirs.get(&dir).and_then(|d| d.durable().get(part)).copied())
     }
 
     /// The directory a path is in, and its name there.

@@ -1,4 +1,14 @@
-//! Simulated worlds for the machine: disks, networks and clocks drawn from one seed.
+//! Simulated worlds for the machine: disks, networks and clocks drawn from one seed, and claims that must hold in them.
 
+pub mod actor;
+pub mod batch;
+pub mod claims;
 pub mod disk;
+pub mod ghost;
+pub mod history;
+pub mod plan;
 pub mod rng;
+pub mod run;
+pub mod trace;
+pub mod watch;
+pub mod world;

@@ -176,8 +176,11 @@ impl Broker {
 
     /// The metadata log is replayed: this broker starts a new life, and leads what it led in new epochs.
     fn replayed(&mut self, turn: &mut Turn) {
-        let Phase::Replaying { logs } = std::mem::replace(&mut self.phase, Phase::Stopping) else {
-            panic!("the metadata log was replayed twice");
+        let logs = match std::mem::replace(&mut self.phase, Phase::Stopping) {
+            Phase::Replaying { logs } => logs,
+            // It was asked to stop before it had begun.
+            Phase::Stopping => return,
+            other => panic!("the metadata log was replayed while {other:?}"),
         };
         self.phase = Phase::Starting { logs };
         let incarnation = self.draw();

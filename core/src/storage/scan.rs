@@ -35,19 +35,20 @@ pub(crate) fn scan<D: Disk>(
     let mut touched = Vec::new();
     let first = scanned.active_base();
     for (base, bytes) in files.segments.range(first..) {
+        let from = scanned.segments.last().filter(|s| s.span.base == *base).map_or(0, |s| s.span.bytes);
         let read = match scanned.segments.last().filter(|s| s.span.base == *base) {
             Some(_) => scanned.rest_of(store, dir, *bytes)?,
             None => scanned.next_segment(store, dir, (*base, *bytes))?,
         };
         if let Some(file) = read.file {
-            touched.push(file);
+            touched.push(Touched { file, from, to: scanned.bytes() });
         }
         let Some((from, why)) = read.torn else { continue };
         if found.rescan && files.segments.range(Offset(base.0 + 1)..).next().is_some() {
             return Ok(Err(why));
         }
-        if let Some(file) = touched.last().filter(|_| from > *base) {
-            store.shelf.disk.set_len(file, scanned.bytes())?;
+        if let Some(touched) = touched.last().filter(|_| from > *base) {
+            store.shelf.disk.set_len(&touched.file, scanned.bytes())?;
         }
         drop_later(&store.shelf.disk, dir, files, from)?;
         break;
@@ -57,6 +58,13 @@ pub(crate) fn scan<D: Disk>(
     }
     sync(&store.shelf.disk, dir, &touched, found.clean)?;
     Ok(index_left(store, found, dir, scanned))
+}
+
+/// A segment file of which a stretch was read that nothing vouches for.
+struct Touched<F> {
+    file: F,
+    from: u64,
+    to: u64,
 }
 
 /// What came of reading a segment.
@@ -186,12 +194,30 @@ fn drop_later<D: Disk>(disk: &D, dir: &str, files: &Files, from: Offset) -> Disk
     disk.sync_dir(dir)
 }
 
-/// What a crash left is not known to be on disk, even if it reads well: it is synced before it counts.
-fn sync<D: Disk>(disk: &D, dir: &str, touched: &[D::File], clean: bool) -> DiskResult<()> {
+/// What a crash left is not known to be on disk, even if it reads well: it is written again and synced before it counts.
+/// A sync alone would not do: after one that failed the system counts the pages as clean, and the next one says Ok.
+fn sync<D: Disk>(disk: &D, dir: &str, touched: &[Touched<D::File>], clean: bool) -> DiskResult<()> {
+    touched.iter().try_for_each(|t| write_again(disk, t))?;
     if !touched.is_empty() {
-        disk.sync_files(touched).into_iter().collect::<DiskResult<()>>()?;
+        let files: Vec<D::File> = touched.iter().map(|t| t.file.clone()).collect();
+        disk.sync_files(&files).into_iter().collect::<DiskResult<()>>()?;
     }
     if clean { Ok(()) } else { disk.sync_dir(dir).and_then(|()| disk.sync_dir("")) }
+}
+
+fn write_again<D: Disk>(disk: &D, touched: &Touched<D::File>) -> DiskResult<()> {
+    let mut at = touched.from;
+    while at < touched.to {
+        let len = usize::try_from(touched.to - at).map_or(CHUNK, |left| left.min(CHUNK));
+        let bytes = disk.read_at(&touched.file, at, len)?;
+        if bytes.is_empty() {
+            break;
+        }
+        let next = at + bytes.len() as u64;
+        disk.write_at(&touched.file, at, &[bytes])?;
+        at = next;
+    }
+    Ok(())
 }
 
 /// A segment of the recovery point that grew and is no longer the last one gets the rest of its indexes now.

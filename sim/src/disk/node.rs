@@ -40,10 +40,19 @@ impl FileNode {
         self.unsynced.push(Change::Length(len));
     }
 
-    /// Everything so far is durable.
+    /// What was written since the last sync is durable. What a failed sync forgot stays forgotten.
     pub(crate) fn sync(&mut self) {
-        self.durable.clone_from(&self.now);
-        self.unsynced.clear();
+        for change in self.unsynced.drain(..) {
+            match change {
+                Change::Write(at, bytes) => put(&mut self.durable, at, &bytes),
+                Change::Length(len) => self.durable.resize(len as usize, 0),
+            }
+        }
+    }
+
+    /// What a power loss leaves for certain.
+    pub(crate) fn durable(&self) -> &[u8] {
+        &self.durable
     }
 
     /// A failed sync: what was unsynced is partly durable, and all of it is forgotten to be unsynced.
@@ -55,7 +64,8 @@ impl FileNode {
     /// The power goes: of what was not synced some sectors are there, and any of the lengths it had.
     pub(crate) fn lose_power(&mut self, rng: &mut Rng) {
         self.now = self.survivor(rng);
-        self.sync();
+        self.durable.clone_from(&self.now);
+        self.unsynced.clear();
     }
 
     /// Flips a bit at rest.
@@ -154,6 +164,11 @@ impl DirNode {
     pub(crate) fn sync(&mut self) {
         self.durable.clone_from(&self.now);
         self.unsynced.clear();
+    }
+
+    /// What a power loss leaves for certain.
+    pub(crate) fn durable(&self) -> &BTreeMap<String, NodeId> {
+        &self.durable
     }
 
     /// The power goes: each entry made, renamed or removed since the last sync is so or is not.

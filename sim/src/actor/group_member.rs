@@ -1,0 +1,246 @@
+//! A member of a consumer group: reads what the group gives it, commits what it has processed, and comes and goes.
+
+use std::collections::BTreeMap;
+
+use quipu_core::client::{ClientSettings, ConsumerSettings, MemberSettings};
+use quipu_core::client::{Command, Event, Outcome, Reset, TopicPartition};
+use quipu_core::ids::Offset;
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Env, reader};
+use crate::history::{Commit, Fate, Sighting};
+
+/// What a member does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberPlan {
+    /// Its group.
+    pub group: String,
+    /// What the group reads.
+    pub topics: Vec<String>,
+    /// Its name, if it is a static member.
+    pub instance: Option<String>,
+    /// Milliseconds it may be silent.
+    pub session_ms: i32,
+    /// Milliseconds between commits, about.
+    pub commit_ms: u64,
+    /// How many commits in a hundred it leaves the group after, to come back later.
+    pub leaves_percent: u64,
+}
+
+/// A member.
+pub struct GroupMember {
+    plan: MemberPlan,
+    /// Its partitions, with what it has processed and the end it was told.
+    has: BTreeMap<TopicPartition, (Option<i64>, i64)>,
+    assigned_at: u64,
+    joined: bool,
+    run: u64,
+    commits: u64,
+    /// The places in the history of the commit under way.
+    pending: BTreeMap<u64, Vec<usize>>,
+    unsaved: bool,
+}
+
+impl GroupMember {
+    /// A member that does what the plan says.
+    pub fn new(plan: MemberPlan) -> GroupMember {
+        GroupMember {
+            plan,
+            has: BTreeMap::new(),
+            assigned_at: 0,
+            joined: false,
+            run: 0,
+            commits: 0,
+            pending: BTreeMap::new(),
+            unsaved: false,
+        }
+    }
+
+    fn join(&mut self, env: &mut Env<'_>) {
+        self.joined = true;
+        self.has.clear();
+        env.commands.push(Command::Join(MemberSettings {
+            instance: self.plan.instance.clone(),
+            session_timeout_ms: self.plan.session_ms,
+            heartbeat_ms: i64::from(self.plan.session_ms / 5),
+            rebalance_timeout_ms: self.plan.session_ms * 2,
+            auto_commit_ms: None,
+            ..MemberSettings::new(&self.plan.group, self.plan.topics.clone())
+        }));
+    }
+
+    /// Notes that everything processed is going to be committed: what the client may do on its own accord too.
+    fn offer(&mut self, env: &mut Env<'_>) -> Vec<usize> {
+        let processed = self.has.iter().filter_map(|(of, (done, _))| done.map(|offset| (of.clone(), offset)));
+        let mut places = Vec::new();
+        for (partition, offset) in processed {
+            places.push(env.history.commits.len());
+            env.history.commits.push(Commit {
+                group: self.plan.group.clone(),
+                by: (env.user, env.life),
+                partition,
+                offset,
+                at: env.now,
+                done_at: u64::MAX,
+                fate: Fate::Open,
+            });
+        }
+        places
+    }
+
+    fn commit(&mut self, env: &mut Env<'_>) {
+        self.commits += 1;
+        let places = self.offer(env);
+        self.unsaved = false;
+        if !places.is_empty() {
+            let (tag, group, has) = (self.commits, &self.plan.group, &self.has);
+            env.say(|| format!("commit {tag} in {group}: {has:?}"));
+            self.pending.insert(self.commits, places);
+            env.commands.push(Command::Commit { tag: self.commits });
+        }
+    }
+
+    fn committed(&mut self, env: &mut Env<'_>, tag: u64, outcome: &Outcome<Vec<(TopicPartition, Offset)>>) {
+        for place in self.pending.remove(&tag).unwrap_or_default() {
+            let commit = &mut env.history.commits[place];
+            commit.done_at = env.now;
+            commit.fate = match outcome {
+                Outcome::Done(list) => {
+                    let done = list.iter().any(|(p, o)| (p, o.0) == (&commit.partition, commit.offset));
+                    if done { Fate::Done(None) } else { Fate::Unknown }
+                }
+                Outcome::Failed(_) => Fate::Failed,
+                Outcome::Unknown(_) => Fate::Unknown,
+            };
+        }
+        match outcome {
+            Outcome::Done(list) => env.say(|| format!("commit {tag} is done, {} partitions", list.len())),
+            Outcome::Failed(why) | Outcome::Unknown(why) => {
+                self.unsaved = true;
+                env.say(|| format!("commit {tag} in {}: {why}", self.plan.group));
+            }
+        }
+    }
+
+    fn assigned(&mut self, env: &mut Env<'_>, generation: i32, partitions: Vec<TopicPartition>) {
+        env.say(|| {
+            let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            format!("generation {generation} of {} gives it {}", self.plan.group, names.join(" "))
+        });
+        self.assigned_at = env.now;
+        self.run += 1;
+        let before = std::mem::take(&mut self.has);
+        // What it keeps it goes on with; the client is asked anew for the rest.
+        self.has = partitions
+            .into_iter()
+            .map(|of| {
+                let kept = before.get(&of).copied().unwrap_or((None, i64::MAX));
+                (of, kept)
+            })
+            .collect();
+    }
+}
+
+impl Actor for GroupMember {
+    fn kind(&self) -> &'static str {
+        "group member"
+    }
+
+    fn settings(&mut self, settings: &mut ClientSettings) {
+        settings.unknown_topic_timeout_ms = 60_000;
+    }
+
+    fn started(&mut self, env: &mut Env<'_>) {
+        env.commands.push(Command::Consumer(ConsumerSettings {
+            reset: Reset::Earliest,
+            ..ConsumerSettings::default()
+        }));
+        self.join(env);
+        env.tick_about_ms(self.plan.commit_ms);
+    }
+
+    fn tick(&mut self, env: &mut Env<'_>) {
+        if !self.joined {
+            self.join(env);
+        } else if self.pending.is_empty() {
+            self.commit(env);
+            if env.loading && env.rng.percent(self.plan.leaves_percent) {
+                self.joined = false;
+                env.commands.push(Command::Leave);
+            }
+        }
+        env.commands.push(Command::Poll);
+        env.tick_about_ms(self.plan.commit_ms);
+    }
+
+    fn told(&mut self, env: &mut Env<'_>, event: Event) {
+        match event {
+            Event::Assigned(a) => self.assigned(env, a.generation, a.partitions),
+            Event::Positioned { partition, offset, instead_of } => {
+                let reset = instead_of.is_some();
+                if let Some(has) = self.has.get_mut(&partition) {
+                    *has = (None, i64::MAX);
+                    self.run += 1;
+                }
+                if !reset {
+                    env.history.sightings.push(Sighting {
+                        group: self.plan.group.clone(),
+                        partition,
+                        offset: offset.0,
+                        asked_at: self.assigned_at,
+                        at: env.now,
+                    });
+                }
+            }
+            Event::Records { partition, records, next, end } => {
+                let Some(has) = self.has.get_mut(&partition) else { return };
+                *has = (Some(next.0), end.0);
+                self.unsaved |= !records.is_empty();
+                let of = (Some(self.plan.group.clone()), self.run);
+                reader::note(env, of, partition.clone(), &records, (next, end));
+                env.commands.push(Command::Processed { partition, next });
+                if !records.is_empty() {
+                    env.commands.push(Command::Poll);
+                }
+            }
+            Event::Revoked { partitions, .. } => {
+                // What the client commits before it gives them back.
+                self.offer(env);
+                self.has.retain(|of, _| !partitions.contains(of));
+            }
+            Event::Committed { tag: Some(tag), outcome } => self.committed(env, tag, &outcome),
+            Event::Left => {
+                self.offer(env);
+                self.has.clear();
+                self.joined = false;
+            }
+            Event::Expelled(why) => {
+                env.say(|| format!("expelled from {}: {why}", self.plan.group));
+                self.has.clear();
+                self.joined = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self) {
+        self.has.clear();
+        self.pending.clear();
+        (self.joined, self.unsaved) = (false, false);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let caught_up = self.has.values().all(|(done, end)| done.is_some_and(|done| done >= *end));
+        self.joined && self.run > 0 && caught_up && !self.unsaved && self.pending.is_empty()
+    }
+
+    fn waits_for(&self) -> String {
+        format!(
+            "its group {}: joined {}, partitions (processed, end) {:?}, {} commits under way",
+            self.plan.group,
+            self.joined,
+            self.has,
+            self.pending.len()
+        )
+    }
+}

@@ -1,0 +1,163 @@
+//! An operator: makes the topics of the load, and then makes and deletes others, alters configs and deletes records.
+
+use std::collections::BTreeMap;
+
+use quipu_core::client::{Command, Event, Target, TopicPartition};
+use quipu_core::wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use quipu_core::wire::messages::delete_records::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
+use quipu_core::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use quipu_core::wire::{ErrorCode, Request, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Env};
+
+/// A topic of a plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TopicPlan {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Its configs.
+    pub configs: Vec<(String, String)>,
+}
+
+/// What an operator does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OperatorPlan {
+    /// The topics of the load: made first, and again until they are there.
+    pub topics: Vec<TopicPlan>,
+    /// Milliseconds between other deeds, about; 0 for none.
+    pub every_ms: u64,
+    /// How many deeds in a hundred delete records of the load's topics.
+    pub trims_percent: u64,
+}
+
+enum Deed {
+    Make(usize),
+    Other,
+}
+
+/// An operator.
+pub struct Operator {
+    plan: OperatorPlan,
+    made: Vec<bool>,
+    asked: BTreeMap<u64, Deed>,
+    tags: u64,
+    /// A topic that comes and goes.
+    others: u64,
+}
+
+impl Operator {
+    /// An operator that does what the plan says.
+    pub fn new(plan: OperatorPlan) -> Operator {
+        let made = vec![false; plan.topics.len()];
+        Operator { plan, made, asked: BTreeMap::new(), tags: 0, others: 0 }
+    }
+
+    fn ask(&mut self, env: &mut Env<'_>, deed: Deed, target: Target, request: Request) {
+        self.tags += 1;
+        self.asked.insert(self.tags, deed);
+        env.commands.push(Command::Call { tag: self.tags, target, request, timeout_ms: 10_000 });
+    }
+
+    fn make(&mut self, env: &mut Env<'_>, which: usize) {
+        let request = creation(&self.plan.topics[which]);
+        self.ask(env, Deed::Make(which), Target::Controller, request);
+    }
+
+    fn do_something(&mut self, env: &mut Env<'_>) {
+        if env.rng.percent(self.plan.trims_percent) {
+            return self.trim(env);
+        }
+        let name = format!("other-{}", self.others % 3);
+        self.others += 1;
+        let request = if env.rng.percent(50) {
+            creation(&TopicPlan { name, partitions: 1 + env.rng.below(3) as i32, configs: Vec::new() })
+        } else {
+            let topics = vec![DeleteTopicState { name: Some(name), ..Default::default() }];
+            DeleteTopicsRequest { topics, timeout_ms: 5_000, ..Default::default() }.into()
+        };
+        self.ask(env, Deed::Other, Target::Controller, request);
+    }
+
+    fn trim(&mut self, env: &mut Env<'_>) {
+        let topic = &self.plan.topics[env.rng.below(self.plan.topics.len() as u64) as usize];
+        let (name, index) = (topic.name.clone(), env.rng.below(topic.partitions as u64) as i32);
+        let partition = TopicPartition::new(name.as_str(), index);
+        let seen = env.history.polls.iter().rev().find(|p| p.partition == partition).map_or(0, |p| p.next);
+        let offset = env.rng.below(seen.max(0) as u64 + 1) as i64;
+        env.history.trims.push((env.now, partition.clone(), offset));
+        let partitions = vec![DeleteRecordsPartition { partition_index: index, offset }];
+        let topics = vec![DeleteRecordsTopic { name, partitions }];
+        let request = DeleteRecordsRequest { topics, timeout_ms: 5_000 };
+        self.ask(env, Deed::Other, Target::Leader(partition), request.into());
+    }
+}
+
+fn creation(topic: &TopicPlan) -> Request {
+    let configs = topic
+        .configs
+        .iter()
+        .map(|(name, value)| CreatableTopicConfig { name: name.clone(), value: Some(value.clone()) });
+    let topic = CreatableTopic {
+        name: topic.name.clone(),
+        num_partitions: topic.partitions,
+        replication_factor: -1,
+        configs: configs.collect(),
+        ..Default::default()
+    };
+    CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() }.into()
+}
+
+impl Actor for Operator {
+    fn kind(&self) -> &'static str {
+        "operator"
+    }
+
+    fn started(&mut self, env: &mut Env<'_>) {
+        let missing: Vec<usize> = (0..self.made.len()).filter(|i| !self.made[*i]).collect();
+        missing.into_iter().for_each(|which| self.make(env, which));
+        env.tick_about_ms(self.plan.every_ms.max(500));
+    }
+
+    fn tick(&mut self, env: &mut Env<'_>) {
+        if env.loading && self.plan.every_ms > 0 && self.asked.len() < 10 {
+            self.do_something(env);
+        }
+        env.tick_about_ms(self.plan.every_ms.max(500));
+    }
+
+    fn told(&mut self, env: &mut Env<'_>, event: Event) {
+        let Event::Answered { tag, result } = event else { return };
+        let Some(deed) = self.asked.remove(&tag) else { return };
+        env.trace.mark(&[env.now, tag, u64::from(result.is_ok())]);
+        let Deed::Make(which) = deed else { return };
+        let code = match &result {
+            Ok(Response::CreateTopics(r)) => r.topics.first().map(|t| t.error_code),
+            _ => None,
+        };
+        if matches!(code, Some(ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS)) {
+            self.made[which] = true;
+        } else {
+            env.say(|| {
+                format!("{} is not made yet: {code:?} {:?}", self.plan.topics[which].name, result.err())
+            });
+            self.make(env, which);
+        }
+    }
+
+    fn ended(&mut self) {
+        self.asked.clear();
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.asked.is_empty() && self.made.iter().all(|made| *made)
+    }
+
+    fn waits_for(&self) -> String {
+        format!("{} answers; topics made: {:?}", self.asked.len(), self.made)
+    }
+}

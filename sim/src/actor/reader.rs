@@ -1,0 +1,128 @@
+//! A reader: assigns itself partitions and reads them, going on from where it stopped, and seeks now and then.
+
+use std::collections::BTreeMap;
+
+use quipu_core::client::ConsumerSettings;
+use quipu_core::client::{Command, Event, Reset, Start, TopicPartition};
+use quipu_core::ids::Offset;
+use serde::{Deserialize, Serialize};
+
+use super::{Actor, Env};
+use crate::history::Poll;
+
+/// What a reader does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReaderPlan {
+    /// What it reads.
+    pub partitions: Vec<(String, i32)>,
+    /// How many polls in a thousand it seeks after.
+    pub seeks_per_mille: u64,
+    /// The most bytes of a partition in one answer.
+    pub partition_bytes: i32,
+    /// How long the broker may wait for records.
+    pub wait_ms: i32,
+}
+
+/// A reader.
+pub struct Reader {
+    plan: ReaderPlan,
+    /// Where it is, and the end it was told, by partition.
+    at: BTreeMap<TopicPartition, (i64, i64)>,
+    run: u64,
+}
+
+impl Reader {
+    /// A reader that does what the plan says.
+    pub fn new(plan: ReaderPlan) -> Reader {
+        Reader { plan, at: BTreeMap::new(), run: 0 }
+    }
+}
+
+/// Takes note of records that arrived.
+pub(super) fn note(
+    env: &mut Env<'_>,
+    (group, run): (Option<String>, u64),
+    partition: TopicPartition,
+    records: &[quipu_core::client::Fetched],
+    (next, end): (Offset, Offset),
+) {
+    let mut known = Vec::with_capacity(records.len());
+    for fetched in records {
+        let offset = fetched.record.offset.0;
+        if let Some(number) = env.history.recognise(&partition, offset, fetched) {
+            known.push((offset, number));
+        }
+    }
+    env.trace.mark(&[env.now, next.0 as u64, known.len() as u64]);
+    let (by, at) = ((env.user, env.life), env.now);
+    env.history.polls.push(Poll { by, group, run, partition, at, records: known, next: next.0, end: end.0 });
+}
+
+impl Actor for Reader {
+    fn kind(&self) -> &'static str {
+        "reader"
+    }
+
+    fn started(&mut self, env: &mut Env<'_>) {
+        self.run += 1;
+        env.commands.push(Command::Consumer(ConsumerSettings {
+            max_wait_ms: self.plan.wait_ms,
+            partition_max_bytes: self.plan.partition_bytes,
+            reset: Reset::Earliest,
+            ..ConsumerSettings::default()
+        }));
+        let assign = self.plan.partitions.iter().map(|(topic, partition)| {
+            let partition = TopicPartition::new(topic.as_str(), *partition);
+            let start =
+                self.at.get(&partition).map_or(Start::Beginning, |(at, _)| Start::Offset(Offset(*at)));
+            (partition, start)
+        });
+        env.commands.push(Command::Assign(assign.collect()));
+        env.tick_about_ms(20);
+    }
+
+    fn tick(&mut self, env: &mut Env<'_>) {
+        env.commands.push(Command::Poll);
+        env.tick_about_ms(if env.loading { 60 } else { 200 });
+    }
+
+    fn told(&mut self, env: &mut Env<'_>, event: Event) {
+        match event {
+            Event::Records { partition, records, next, end } => {
+                self.at.insert(partition.clone(), (next.0, end.0));
+                note(env, (None, self.run), partition.clone(), &records, (next, end));
+                if env.loading && env.rng.below(1000) < self.plan.seeks_per_mille {
+                    self.run += 1;
+                    let to = env.rng.below(next.0.max(0) as u64 + 1) as i64;
+                    env.commands.push(Command::Seek(partition, Start::Offset(Offset(to))));
+                }
+                if !records.is_empty() {
+                    env.commands.push(Command::Poll);
+                }
+            }
+            Event::Positioned { partition, offset, instead_of } => {
+                if instead_of.is_some() {
+                    self.run += 1;
+                }
+                self.at.insert(partition, (offset.0, i64::MAX));
+            }
+            Event::Unreadable { partition, failure } => {
+                env.say(|| format!("{partition} cannot be read: {failure}"));
+                self.run += 1;
+                let at = self.at.get(&partition).map_or(0, |(at, _)| *at);
+                env.commands.push(Command::Seek(partition, Start::Offset(Offset(at))));
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self) {}
+
+    fn is_at_rest(&self) -> bool {
+        self.at.len() == self.plan.partitions.len() && self.at.values().all(|(at, end)| at >= end)
+    }
+
+    fn waits_for(&self) -> String {
+        format!("the end of its partitions: it is at {:?} (offset, end)", self.at)
+    }
+}

@@ -1,0 +1,65 @@
+//! What must be true of what clients saw, once all is over.
+
+pub mod h01;
+pub mod h05;
+pub mod h07;
+pub mod h08;
+pub mod h09;
+
+use crate::claims::Verdict;
+use crate::history::History;
+
+/// A claim about a history.
+pub struct HistoryClaim {
+    /// Its name in the list of claims.
+    pub id: &'static str,
+    /// What it claims, in a sentence.
+    pub says: &'static str,
+    /// Whether it holds.
+    pub check: fn(&History) -> Verdict,
+}
+
+/// All of them.
+pub const ALL: [HistoryClaim; 5] = [
+    HistoryClaim { id: "H8", says: "what is read is what was written", check: h08::check },
+    HistoryClaim { id: "H1", says: "an acknowledged record is never lost", check: h01::check },
+    HistoryClaim { id: "H5", says: "an idempotent producer's record is written once", check: h05::check },
+    HistoryClaim { id: "H7", says: "a producer's records are in the order it sent them", check: h07::check },
+    HistoryClaim {
+        id: "H9",
+        says: "readers see each partition in order and without a gap",
+        check: h09::check,
+    },
+];
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use quipu_core::client::TopicPartition;
+
+    use crate::history::{Fate, FinalLog, Sent};
+
+    /// A record of user 1.
+    pub(crate) fn sent(fate: Fate) -> Sent {
+        Sent {
+            by: (1, 0),
+            partition: TopicPartition::new("t", 0),
+            idempotent: true,
+            acks: -1,
+            in_flight: 5,
+            repeats: false,
+            timestamp: 0,
+            at: 0,
+            done_at: 1,
+            fate,
+        }
+    }
+
+    /// A log with these records.
+    pub(crate) fn log(start: i64, records: &[(i64, u64)]) -> FinalLog {
+        FinalLog {
+            start,
+            records: records.iter().map(|(offset, number)| (*offset, *number, 0)).collect(),
+            unreadable: None,
+        }
+    }
+}

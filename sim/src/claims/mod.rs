@@ -1,0 +1,65 @@
+//! The claims: what must be true of brokers after every step, and of what clients saw in the end. One file each.
+
+pub mod history;
+pub mod state;
+
+use quipu_core::broker::Broker;
+use quipu_core::broker::door::{Effect, Input};
+use quipu_core::storage::ops::Recovered;
+use quipu_core::wire::Response;
+
+use crate::disk::SimDisk;
+use crate::ghost::Ghost;
+use crate::watch::Scene;
+
+/// Whether a claim holds; if not, the story of the records, offsets and members involved.
+pub type Verdict = Result<(), String>;
+
+/// Something that must be true of every broker at every moment. It remembers for itself what it needs of the past.
+pub trait Claim {
+    /// Its name in the list of claims.
+    fn id(&self) -> &'static str;
+    /// What it claims, in a sentence.
+    fn says(&self) -> &'static str;
+    /// A process has opened its log directory. `before` is what was remembered until then; `damaged`: the plan has damaged
+    /// this disk, so that the broker may refuse what it held.
+    fn started(
+        &mut self,
+        _server: usize,
+        _before: &Ghost,
+        _disk: &SimDisk,
+        _found: &Recovered,
+        _damaged: bool,
+    ) -> Verdict {
+        Ok(())
+    }
+    /// An input is about to be given to a machine.
+    fn asking(&mut self, _server: usize, _broker: &Broker, _input: &Input) {}
+    /// A machine ordered or said something. `before` does not know of it yet.
+    fn told(&mut self, _scene: &Scene<'_>, _before: &Ghost, _effect: &Effect) -> Verdict {
+        Ok(())
+    }
+    /// A machine has taken an input.
+    fn stepped(&mut self, _scene: &Scene<'_>, _ghost: &Ghost) -> Verdict {
+        Ok(())
+    }
+    /// An answer leaves, with all its records.
+    fn sending(&mut self, _scene: &Scene<'_>, _ghost: &Ghost, _answer: &Response) -> Verdict {
+        Ok(())
+    }
+    /// A process is gone.
+    fn ended(&mut self, _server: usize, _in_order: bool) {}
+}
+
+/// All state claims, for so many brokers.
+pub fn state_claims(servers: usize) -> Vec<Box<dyn Claim>> {
+    vec![
+        Box::new(state::s01::CommittedStays),
+        Box::new(state::s02::MarksAdvance::new(servers)),
+        Box::new(state::s08::MarksInOrder),
+        Box::new(state::s09::OnlyCommittedIsRead),
+        Box::new(state::s10::AcknowledgedIsDurable),
+        Box::new(state::s11::OffsetsAreDense),
+        Box::new(state::s14::SequencesFollow),
+    ]
+}

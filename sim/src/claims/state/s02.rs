@@ -1,0 +1,69 @@
+//! S2: high watermark and log start never go back while a process lives, nor below what was committed after a restart.
+
+use std::collections::BTreeMap;
+
+use quipu_core::ids::LogId;
+
+use crate::claims::{Claim, Verdict};
+use crate::ghost::Ghost;
+use crate::watch::Scene;
+
+/// The claim.
+pub struct MarksAdvance {
+    /// High watermark and start, by broker and log.
+    seen: Vec<BTreeMap<LogId, (i64, i64)>>,
+}
+
+impl MarksAdvance {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> MarksAdvance {
+        MarksAdvance { seen: vec![BTreeMap::new(); servers] }
+    }
+}
+
+impl Claim for MarksAdvance {
+    fn id(&self) -> &'static str {
+        "S2"
+    }
+
+    fn says(&self) -> &'static str {
+        "high watermark and log start never go back"
+    }
+
+    fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
+        let seen = &mut self.seen[scene.server];
+        for (log, topic, _) in scene.broker.logs() {
+            let now = (log.high().0, log.start().0);
+            let before = seen.insert(log.id(), now).unwrap_or(now);
+            advances(topic, log.id().partition, before, now)?;
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, server: usize, _: bool) {
+        self.seen[server].clear();
+    }
+}
+
+fn advances(topic: &str, partition: i32, before: (i64, i64), now: (i64, i64)) -> Verdict {
+    if now.0 < before.0 {
+        return Err(format!("{topic}-{partition}: the high watermark went from {} to {}", before.0, now.0));
+    }
+    if now.1 < before.1 {
+        return Err(format!("{topic}-{partition}: the log start went from {} to {}", before.1, now.1));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advances;
+
+    #[test]
+    fn a_mark_that_goes_back_is_seen_and_one_that_stays_is_fine() {
+        assert!(advances("t", 0, (5, 0), (4, 0)).is_err());
+        assert!(advances("t", 0, (5, 3), (5, 2)).is_err());
+        assert!(advances("t", 0, (5, 3), (5, 3)).is_ok());
+        assert!(advances("t", 0, (5, 3), (9, 5)).is_ok());
+    }
+}

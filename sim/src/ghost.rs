@@ -1,0 +1,143 @@
+//! What checkers remember of each broker: everything it ordered to be written, and what of that it called committed.
+
+use std::collections::BTreeMap;
+
+use quipu_core::broker::door::{Effect, Note};
+use quipu_core::ids::LogId;
+use quipu_core::storage::ops::{Recovered, StoreOp};
+
+use crate::batch::{self, Written};
+use crate::disk::SimDisk;
+
+/// One broker's logs.
+#[derive(Debug, Default)]
+pub struct Ghost {
+    /// By log.
+    pub logs: BTreeMap<LogId, GhostLog>,
+}
+
+/// One log.
+#[derive(Clone, Debug, Default)]
+pub struct GhostLog {
+    /// Its batches in order, also those that retention has removed since the process started.
+    pub batches: Vec<Written>,
+    /// Bytes before each batch.
+    before: Vec<u64>,
+    /// The highest high watermark there ever was.
+    pub committed: i64,
+    /// The highest start there ever was.
+    pub start: i64,
+}
+
+impl GhostLog {
+    /// The offset after its last batch.
+    pub fn end(&self) -> i64 {
+        self.batches.last().map_or(self.start, |b| b.next)
+    }
+
+    fn push(&mut self, batch: Written) {
+        let before = self.before.last().map_or(0, |b| b + self.batches.last().map_or(0, |b| b.size));
+        self.before.push(before);
+        self.batches.push(batch);
+    }
+
+    fn truncate(&mut self, to: i64) {
+        let keep = self.batches.partition_point(|b| b.base < to);
+        self.batches.truncate(keep);
+        self.before.truncate(keep);
+    }
+
+    /// The batch that holds an offset.
+    pub fn at(&self, offset: i64) -> Option<&Written> {
+        let place = self.batches.partition_point(|b| b.next <= offset);
+        self.batches.get(place).filter(|b| b.base <= offset)
+    }
+
+    /// Whether the batch that holds an offset would be there after a power loss.
+    pub fn is_durable(&self, log: LogId, offset: i64, disk: &SimDisk) -> bool {
+        let place = self.batches.partition_point(|b| b.next <= offset);
+        let Some(batch) = self.batches.get(place) else { return false };
+        let suffix = format!("-{}-{}", log.partition, log.topic);
+        let Some(dir) = disk.durable_names("").into_iter().find(|name| name.ends_with(&suffix)) else {
+            return false;
+        };
+        let bases = disk.durable_names(&dir).into_iter().filter_map(|name| segment_base(&name));
+        let Some(base) = bases.filter(|base| *base <= batch.base).max() else { return false };
+        let first = self.batches.partition_point(|b| b.base < base);
+        let at = self.before[place] - self.before[first];
+        let bytes = disk.durable_bytes(&format!("{dir}/{base:020}.log"), at, batch.size as usize);
+        bytes.is_some_and(|bytes| batch::hash(&bytes) == batch.hash)
+    }
+}
+
+impl Ghost {
+    /// Takes note of what the machine ordered and said.
+    pub fn effect(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Store { op, .. } => self.ordered(op),
+            Effect::Note(Note::Committed { log, high }) => {
+                let log = self.logs.entry(*log).or_default();
+                log.committed = log.committed.max(high.0);
+            }
+            _ => {}
+        }
+    }
+
+    fn ordered(&mut self, op: &StoreOp) {
+        match op {
+            StoreOp::Append { log, batches, .. } => {
+                let log = self.logs.entry(*log).or_default();
+                for batch in batches {
+                    log.push(batch::read(&batch.to_bytes()).expect("what is written is a batch"));
+                }
+            }
+            StoreOp::Truncate { log, to } => self.logs.entry(*log).or_default().truncate(to.0),
+            StoreOp::Trim { log, start } => {
+                let log = self.logs.entry(*log).or_default();
+                log.start = log.start.max(start.0);
+            }
+            StoreOp::Remove { log } => drop(self.logs.remove(log)),
+            StoreOp::Create { .. }
+            | StoreOp::Producers { .. }
+            | StoreOp::Snapshot { .. }
+            | StoreOp::Checkpoint { .. } => {}
+        }
+    }
+
+    /// A start has found these logs: what is remembered is what lies on the disk now, read by the checkers themselves.
+    pub fn started(&mut self, disk: &SimDisk, found: &Recovered) {
+        let files = disk.paths();
+        let mut logs = BTreeMap::new();
+        for log in &found.logs {
+            let before = self.logs.get(&log.log);
+            let mut ghost = GhostLog {
+                // What a start finds it makes durable: on one broker that is as good as committed.
+                committed: before.map_or(log.end.0, |b| b.committed.max(log.end.0)),
+                start: log.start.0.max(before.map_or(0, |b| b.start)),
+                ..GhostLog::default()
+            };
+            on_disk(disk, &files, log.log).into_iter().for_each(|batch| ghost.push(batch));
+            logs.insert(log.log, ghost);
+        }
+        self.logs = logs;
+    }
+}
+
+/// The batches of a log as they lie on the disk.
+pub fn on_disk(disk: &SimDisk, files: &BTreeMap<String, u64>, log: LogId) -> Vec<Written> {
+    let suffix = format!("-{}-{}", log.partition, log.topic);
+    let mut segments: Vec<(i64, &String)> = files
+        .keys()
+        .filter_map(|path| {
+            let (dir, name) = path.split_once('/')?;
+            dir.ends_with(&suffix).then(|| segment_base(name)).flatten().map(|base| (base, path))
+        })
+        .collect();
+    segments.sort_unstable();
+    let contents = |(_, path): &(i64, &String)| disk.contents(path).unwrap_or_default();
+    segments.iter().flat_map(|segment| batch::read_all(&contents(segment))).collect()
+}
+
+fn segment_base(name: &str) -> Option<i64> {
+    name.strip_suffix(".log").filter(|base| base.len() == 20)?.parse().ok()
+}

@@ -1,0 +1,227 @@
+//! What clients did and saw, told by themselves: the only evidence of the history claims.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use quipu_core::client::{Fetched, NewRecord, TopicPartition};
+use quipu_core::record::RecordHeader;
+
+use crate::rng::Rng;
+
+/// Microseconds of true time.
+type Moment = u64;
+
+/// What clients did and saw.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Every record that was handed to a client, by the number that its value carries.
+    pub sends: Vec<Sent>,
+    /// Everything that was read.
+    pub polls: Vec<Poll>,
+    /// Commits of groups.
+    pub commits: Vec<Commit>,
+    /// Committed offsets as they were told.
+    pub sightings: Vec<Sighting>,
+    /// Offsets asked for.
+    pub lookups: Vec<OffsetLookup>,
+    /// DeleteRecords, by when it was asked for: nothing below is expected any more.
+    pub trims: Vec<(Moment, TopicPartition, i64)>,
+    /// What was read that nobody wrote so.
+    pub garbled: Vec<String>,
+    /// Each partition as the last reader found it, from its first record on.
+    pub logs: BTreeMap<TopicPartition, FinalLog>,
+}
+
+/// A partition in the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FinalLog {
+    /// Where it began.
+    pub start: i64,
+    /// Offset, number of the value, and timestamp of each record.
+    pub records: Vec<(i64, u64, i64)>,
+    /// Why it could not be read to its end, if it could not.
+    pub unreadable: Option<String>,
+}
+
+/// A record on its way.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Which client, and which life of it.
+    pub by: (usize, u64),
+    /// Where to.
+    pub partition: TopicPartition,
+    /// Whether the producer is idempotent.
+    pub idempotent: bool,
+    /// 0, 1 or -1.
+    pub acks: i8,
+    /// Batches that the producer had under way at once, at most.
+    pub in_flight: usize,
+    /// Whether a batch whose fate was unknown is sent again.
+    pub repeats: bool,
+    /// Its timestamp.
+    pub timestamp: i64,
+    /// When it was handed over.
+    pub at: Moment,
+    /// When its fate was known.
+    pub done_at: Moment,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing is known yet; also of what a dead process did.
+    Open,
+    /// Done; for a record, at this offset if the broker told.
+    Done(Option<i64>),
+    /// Not done.
+    Failed,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// Records that arrived together.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// Which client, and which life of it.
+    pub by: (usize, u64),
+    /// The group it reads for, if any.
+    pub group: Option<String>,
+    /// Counts the places from where the reader went on by its own will: an assignment, a seek, a reset.
+    pub run: u64,
+    /// The partition.
+    pub partition: TopicPartition,
+    /// When.
+    pub at: Moment,
+    /// Offset and number of the value of each.
+    pub records: Vec<(i64, u64)>,
+    /// Where the reader goes on.
+    pub next: i64,
+    /// The high watermark told.
+    pub end: i64,
+}
+
+/// A commit of one partition's offset.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The group.
+    pub group: String,
+    /// Which client, and which life of it.
+    pub by: (usize, u64),
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offset.
+    pub offset: i64,
+    /// When it was asked for.
+    pub at: Moment,
+    /// When its fate was known.
+    pub done_at: Moment,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// A committed offset, told to somebody.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    /// The group.
+    pub group: String,
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offset; -1 where there is none.
+    pub offset: i64,
+    /// When it was asked for, or earlier.
+    pub asked_at: Moment,
+    /// When it was told.
+    pub at: Moment,
+}
+
+/// An offset asked for.
+#[derive(Clone, Debug)]
+pub struct OffsetLookup {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// -1 latest, -2 earliest, else a timestamp.
+    pub what: i64,
+    /// The answer: offset and timestamp.
+    pub found: (i64, i64),
+    /// When it was asked for.
+    pub asked_at: Moment,
+    /// When it was told.
+    pub at: Moment,
+}
+
+impl History {
+    /// Takes note of a record that is handed to a client, and makes it.
+    pub fn send(&mut self, sent: Sent) -> (u64, NewRecord) {
+        let number = self.sends.len() as u64;
+        let record = record(number, &sent);
+        self.sends.push(sent);
+        (number, record)
+    }
+
+    /// What became of a record.
+    pub fn sent(&mut self, number: u64, at: Moment, fate: Fate) {
+        let sent = &mut self.sends[number as usize];
+        (sent.fate, sent.done_at) = (fate, at);
+    }
+
+    /// The number of a record that was read, if it is as it was written.
+    pub fn recognise(&mut self, partition: &TopicPartition, offset: i64, fetched: &Fetched) -> Option<u64> {
+        let number = number_of(fetched.record.value.as_ref());
+        let sent = number.and_then(|n| self.sends.get(n as usize).map(|sent| (n, sent)));
+        let right = sent.is_some_and(|(n, sent)| {
+            let wrote = record(n, sent);
+            let time = fetched.append_time || fetched.record.timestamp.0 == sent.timestamp;
+            sent.partition == *partition
+                && (&wrote.key, &wrote.value, &wrote.headers)
+                    == (&fetched.record.key, &fetched.record.value, &fetched.record.headers)
+                && time
+        });
+        if !right {
+            self.garbled.push(format!(
+                "{partition} offset {offset}: {:?} is not what anybody wrote there (value number {number:?})",
+                fetched.record
+            ));
+            return None;
+        }
+        number
+    }
+
+    /// The process of a client is gone: what it had under way stays open.
+    pub fn ended(&mut self, user: usize, at: Moment) {
+        for sent in self.sends.iter_mut().rev().filter(|s| s.by.0 == user && s.fate == Fate::Open) {
+            sent.done_at = at;
+        }
+    }
+
+    /// How many records were acknowledged.
+    pub fn acknowledged(&self) -> usize {
+        self.sends.iter().filter(|s| matches!(s.fate, Fate::Done(_)) && s.acks != 0).count()
+    }
+}
+
+/// The record with a number: key, headers and the length of the value follow from the number.
+fn record(number: u64, sent: &Sent) -> NewRecord {
+    let mut rng = Rng::new(number ^ 0x5eed);
+    let size = [8, 20, 100, 600, 3_000][rng.below(5) as usize] + rng.below(50);
+    let mut value = number.to_be_bytes().to_vec();
+    // Half of it repeats, so that there is something to compress.
+    value.extend((8..size).map(|i| if i % 128 < 64 { b'q' } else { rng.bits() as u8 }));
+    let key = (!rng.percent(30)).then(|| Bytes::from(format!("key-{}", rng.below(7))));
+    let header =
+        |i| RecordHeader { key: format!("h{i}").into(), value: Some(Bytes::from(format!("{number}"))) };
+    NewRecord {
+        topic: sent.partition.topic.to_string(),
+        partition: Some(sent.partition.partition),
+        key,
+        value: Some(value.into()),
+        headers: (0..rng.below(3)).map(header).collect(),
+        timestamp: Some(quipu_core::time::Timestamp(sent.timestamp)),
+    }
+}
+
+fn number_of(value: Option<&Bytes>) -> Option<u64> {
+    let head = value?.get(..8)?;
+    Some(u64::from_be_bytes(head.try_into().expect("eight bytes")))
+}

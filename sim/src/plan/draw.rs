@@ -1,0 +1,200 @@
+//! Drawing a plan from a seed: a swarm, in which each seed does without some kinds of faults and turns others up.
+
+use super::fault::{Fault, FaultPlan};
+use super::{Deeds, Plan, ServerPlan, UserPlan};
+use crate::actor::auditor::AuditorPlan;
+use crate::actor::group_member::MemberPlan;
+use crate::actor::operator::{OperatorPlan, TopicPlan};
+use crate::actor::producer::ProducerPlan;
+use crate::actor::reader::ReaderPlan;
+use crate::rng::Rng;
+use crate::world::network::Weather;
+
+impl Plan {
+    /// The plan of a seed, for one broker.
+    pub fn draw(seed: u64) -> Plan {
+        let mut rng = Rng::new(seed ^ 0x706c_616e);
+        let load_ms = 4_000 + rng.below(16_000);
+        let topics = draw_topics(&mut rng);
+        let users = draw_users(&mut rng, &topics);
+        let faults = draw_faults(&mut rng, load_ms, users.len());
+        Plan {
+            seed,
+            load_ms,
+            servers: vec![draw_server(&mut rng)],
+            users,
+            weather: Weather {
+                least_us: 20 + rng.below(200),
+                spread_us: 1 + rng.below(2_000),
+                lost_per_mille: 0,
+            },
+            faults,
+            power_loss_at_end: rng.percent(50),
+        }
+    }
+}
+
+fn pair(name: &str, value: impl ToString) -> (String, String) {
+    (name.to_string(), value.to_string())
+}
+
+fn draw_server(rng: &mut Rng) -> ServerPlan {
+    let configs = vec![
+        pair("log.flush.offset.checkpoint.interval.ms", 200 + rng.below(5_000)),
+        pair("log.retention.check.interval.ms", 500 + rng.below(5_000)),
+        pair("offsets.topic.num.partitions", 1 + rng.below(3)),
+        pair("offsets.topic.segment.bytes", 2_000 + rng.below(30_000)),
+        pair("group.initial.rebalance.delay.ms", rng.below(1_000)),
+        pair("group.min.session.timeout.ms", 500),
+        pair("quipu.hot.tail.bytes", [0, 4_000, 100_000, 64 << 20][rng.below(4) as usize]),
+        pair("quipu.disk.reserve.bytes", 0),
+        pair("producer.id.expiration.ms", 86_400_000),
+    ];
+    ServerPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), configs }
+}
+
+fn draw_drift(rng: &mut Rng) -> i64 {
+    rng.below(100_001) as i64 - 50_000
+}
+
+fn draw_off(rng: &mut Rng) -> i64 {
+    if rng.percent(70) { rng.below(2_000) as i64 - 1_000 } else { rng.below(7_200_000) as i64 - 3_600_000 }
+}
+
+fn draw_topics(rng: &mut Rng) -> Vec<TopicPlan> {
+    let count = 1 + rng.below(3);
+    (0..count)
+        .map(|i| {
+            let mut configs = vec![
+                pair("internal.segment.bytes", 2_000 + rng.below(60_000)),
+                pair("index.interval.bytes", 1 + rng.below(8_000)),
+            ];
+            if rng.percent(25) {
+                configs.push(pair("message.timestamp.type", "LogAppendTime"));
+            }
+            if rng.percent(25) {
+                let codecs = ["gzip", "snappy", "lz4", "zstd", "uncompressed"];
+                configs.push(pair("compression.type", codecs[rng.below(5) as usize]));
+            }
+            TopicPlan { name: format!("t{i}"), partitions: 1 + rng.below(3) as i32, configs }
+        })
+        .collect()
+}
+
+fn draw_users(rng: &mut Rng, topics: &[TopicPlan]) -> Vec<UserPlan> {
+    let all: Vec<(String, i32)> =
+        topics.iter().flat_map(|t| (0..t.partitions).map(|p| (t.name.clone(), p))).collect();
+    let mut deeds = vec![Deeds::Operate(OperatorPlan {
+        topics: topics.to_vec(),
+        every_ms: if rng.percent(50) { 300 + rng.below(3_000) } else { 0 },
+        trims_percent: if rng.percent(40) { rng.below(60) } else { 0 },
+    })];
+    for _ in 0..1 + rng.below(3) {
+        deeds.push(Deeds::Produce(draw_producer(rng, &all)));
+    }
+    for _ in 0..rng.below(3) {
+        deeds.push(Deeds::Read(ReaderPlan {
+            partitions: all.clone(),
+            seeks_per_mille: if rng.percent(50) { rng.below(200) } else { 0 },
+            partition_bytes: [1, 3_000, 1 << 20][rng.below(3) as usize],
+            wait_ms: rng.below(1_000) as i32,
+        }));
+    }
+    let groups = draw_members(rng, topics, &mut deeds);
+    let every_ms = 50 + rng.below(500);
+    deeds.push(Deeds::Audit(AuditorPlan { partitions: all, groups, every_ms }));
+    deeds
+        .into_iter()
+        .map(|does| UserPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), does })
+        .collect()
+}
+
+fn draw_producer(rng: &mut Rng, all: &[(String, i32)]) -> ProducerPlan {
+    let idempotent = rng.percent(60);
+    let acks = if idempotent { -1 } else { [0, 1, -1][rng.below(3) as usize] };
+    ProducerPlan {
+        partitions: all.to_vec(),
+        acks,
+        idempotent,
+        in_flight: 1 + rng.below(5) as usize,
+        repeats: !idempotent && rng.percent(50),
+        codec: rng.below(5) as u8,
+        every_ms: 5 + rng.below(100),
+        burst: 1 + rng.below(6),
+        timeout_ms: 3_000 + rng.below(60_000) as i64,
+    }
+}
+
+fn draw_members(rng: &mut Rng, topics: &[TopicPlan], deeds: &mut Vec<Deeds>) -> Vec<String> {
+    let groups: Vec<String> = (0..rng.below(3)).map(|i| format!("g{i}")).collect();
+    let names: Vec<String> = topics.iter().map(|t| t.name.clone()).collect();
+    for group in &groups {
+        let statics = rng.percent(30);
+        let session_ms = 1_000 + rng.below(5_000) as i32;
+        for member in 0..1 + rng.below(3) {
+            deeds.push(Deeds::Join(MemberPlan {
+                group: group.clone(),
+                topics: names.clone(),
+                instance: statics.then(|| format!("{group}-{member}")),
+                session_ms,
+                commit_ms: 30 + rng.below(1_000),
+                leaves_percent: if rng.percent(50) { rng.below(10) } else { 0 },
+            }));
+        }
+    }
+    groups
+}
+
+/// Which kinds of faults a seed has, how often, and what each is.
+fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
+    let kinds: Vec<u64> = (0..16).filter(|kind| rng.percent(if *kind == 10 { 7 } else { 35 })).collect();
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let gap = 300 + rng.below(3_000);
+    let mut at_ms = 200 + rng.below(2 * gap);
+    let mut faults = Vec::new();
+    while at_ms < load_ms {
+        let kind = kinds[rng.below(kinds.len() as u64) as usize];
+        faults.push(FaultPlan { at_ms, what: draw_fault(rng, kind, users) });
+        at_ms += rng.below(2 * gap) + 1;
+    }
+    faults
+}
+
+fn draw_fault(rng: &mut Rng, kind: u64, users: usize) -> Fault {
+    let server = 0;
+    let user = rng.below(users as u64) as usize;
+    let down_ms = 10 + rng.below(2_000);
+    let ms = 50 + rng.below(4_000);
+    let operations = rng.below(40);
+    let power = rng.percent(70);
+    match kind {
+        0 => Fault::Kill { server, down_ms },
+        1 => Fault::PowerLoss { server, down_ms },
+        2 => Fault::CrashWriting { server, operations, power, down_ms },
+        3 => Fault::CrashRecovering { server, operations: rng.below(60), power, down_ms },
+        4 => Fault::Stop { server, down_ms },
+        5 => Fault::Pause { server, ms: ms * 2 },
+        6 => Fault::FailSync { server, down_ms },
+        7 => Fault::FailWrite { server, operations, down_ms },
+        8 => Fault::Full { server, room: rng.below(20_000), ms },
+        9 => Fault::SlowDisk { server, times: 2 + rng.below(500), ms },
+        10 => Fault::Flip { server, draw: rng.bits() },
+        11 => {
+            let (up, down) = [(true, true), (true, false), (false, true)][rng.below(3) as usize];
+            Fault::Cut { user, server, up, down, ms: ms * 3 }
+        }
+        12 => Fault::Reset { user, server, tells: (rng.percent(60), rng.percent(60)) },
+        13 => Fault::Storm {
+            weather: Weather {
+                least_us: rng.below(20_000),
+                spread_us: rng.below(200_000),
+                lost_per_mille: rng.below(300),
+            },
+            ms,
+        },
+        14 => Fault::Jump { server, by_ms: [1_000, -1_000, 3_600_000, -3_600_000][rng.below(4) as usize] },
+        _ => Fault::KillUser { user, down_ms },
+    }
+}

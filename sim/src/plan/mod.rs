@@ -1,0 +1,100 @@
+//! A plan: everything that a run will do, as data. Drawn from a seed, printed when a claim breaks, shrunk, run again.
+
+pub mod draw;
+pub mod fault;
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::actor::auditor::{Auditor, AuditorPlan};
+use crate::actor::group_member::{GroupMember, MemberPlan};
+use crate::actor::operator::{Operator, OperatorPlan};
+use crate::actor::producer::{Producer, ProducerPlan};
+use crate::actor::reader::{Reader, ReaderPlan};
+use crate::world::network::Weather;
+use fault::FaultPlan;
+
+/// Everything that a run will do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// What everything that is not planned is drawn from.
+    pub seed: u64,
+    /// How long clients do things, in milliseconds of true time.
+    pub load_ms: u64,
+    /// The brokers.
+    pub servers: Vec<ServerPlan>,
+    /// The clients.
+    pub users: Vec<UserPlan>,
+    /// How packets fare when nothing is wrong.
+    pub weather: Weather,
+    /// What goes wrong, in order of time.
+    pub faults: Vec<FaultPlan>,
+    /// Whether all brokers lose power once the load is over, before everything is read.
+    pub power_loss_at_end: bool,
+}
+
+/// A broker and its machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerPlan {
+    /// How many of a million microseconds its clocks gain.
+    pub drift_ppm: i64,
+    /// How far off its wall clock is.
+    pub off_ms: i64,
+    /// Its configs.
+    pub configs: Vec<(String, String)>,
+}
+
+/// A client and its machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UserPlan {
+    /// How many of a million microseconds its clocks gain.
+    pub drift_ppm: i64,
+    /// How far off its wall clock is.
+    pub off_ms: i64,
+    /// What it does.
+    pub does: Deeds,
+}
+
+/// What a client does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Deeds {
+    /// Makes topics and changes things.
+    Operate(OperatorPlan),
+    /// Writes.
+    Produce(ProducerPlan),
+    /// Reads partitions of its choice.
+    Read(ReaderPlan),
+    /// Reads as a member of a group.
+    Join(MemberPlan),
+    /// Asks for offsets.
+    Audit(AuditorPlan),
+}
+
+impl Deeds {
+    /// The one who does it.
+    pub fn actor(&self) -> Box<dyn Actor> {
+        match self.clone() {
+            Deeds::Operate(plan) => Box::new(Operator::new(plan)),
+            Deeds::Produce(plan) => Box::new(Producer::new(plan)),
+            Deeds::Read(plan) => Box::new(Reader::new(plan)),
+            Deeds::Join(plan) => Box::new(GroupMember::new(plan)),
+            Deeds::Audit(plan) => Box::new(Auditor::new(plan)),
+        }
+    }
+}
+
+impl Plan {
+    /// The partitions of the load.
+    pub fn partitions(&self) -> Vec<(String, i32)> {
+        let topics = self.users.iter().filter_map(|user| match &user.does {
+            Deeds::Operate(plan) => Some(&plan.topics),
+            _ => None,
+        });
+        topics.flatten().flat_map(|t| (0..t.partitions).map(|p| (t.name.clone(), p))).collect()
+    }
+
+    /// Whether it damages what a disk holds: then the broker may refuse some of it.
+    pub fn damages(&self) -> bool {
+        self.faults.iter().any(|f| f.what.damages())
+    }
+}

@@ -1,0 +1,75 @@
+//! One run from its plan to its verdict.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::claims::history;
+use crate::plan::Plan;
+use crate::watch::Broken;
+use crate::world::World;
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The first claim that broke, if one did.
+    pub broken: Option<Broken>,
+    /// The hash of everything that happened.
+    pub hash: u64,
+    /// Seconds of simulated time.
+    pub seconds: f64,
+    /// Things that happened.
+    pub events: u64,
+    /// Steps of brokers.
+    pub steps: u64,
+    /// Records acknowledged.
+    pub acknowledged: u64,
+    /// Records read.
+    pub read: u64,
+    /// How often each kind of fault struck.
+    pub struck: BTreeMap<&'static str, u64>,
+    /// Why the run says nothing, if so little happened in it.
+    pub discarded: Option<&'static str>,
+}
+
+/// Fewer acknowledged records than this prove nothing.
+const LEAST_ACKNOWLEDGED: u64 = 10;
+
+/// Runs a plan. A panic is a claim that broke, too.
+pub fn run(plan: Plan, aloud: bool) -> Outcome {
+    let mut world = World::new(plan, aloud);
+    let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let broken = match ran {
+        Ok(broken) => broken.or_else(|| check_history(&world)),
+        Err(panic) => Some(Broken {
+            claim: "P1",
+            says: "nothing panics",
+            story: panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
+                .unwrap_or_default(),
+        }),
+    };
+    let acknowledged = world.history.acknowledged() as u64;
+    let nothing = acknowledged < LEAST_ACKNOWLEDGED && !world.plan().damages();
+    Outcome {
+        broken,
+        hash: world.watch.trace.hash(),
+        seconds: world.seconds(),
+        events: world.events(),
+        steps: world.watch.steps,
+        acknowledged,
+        read: world.history.polls.iter().map(|p| p.records.len() as u64).sum(),
+        struck: world.struck.clone(),
+        discarded: nothing.then_some("hardly anything was acknowledged"),
+    }
+}
+
+fn check_history(world: &World) -> Option<Broken> {
+    let broken = history::ALL.iter().find_map(|claim| {
+        let story = (claim.check)(&world.history).err()?;
+        Some(Broken { claim: claim.id, says: claim.says, story })
+    });
+    // With power lost, a lost record is the headline claim: H12.
+    broken.map(|b| if b.claim == "H1" && world.lost_power { Broken { claim: "H12", ..b } } else { b })
+}

@@ -1,0 +1,128 @@
+//! Those who watch: the state claims, called after every step of every broker, and the story.
+
+use quipu_core::broker::Broker;
+use quipu_core::broker::door::{Effect, Input};
+use quipu_core::storage::ops::Recovered;
+use quipu_core::wire::Response;
+
+use crate::claims::{self, Claim, Verdict};
+use crate::disk::SimDisk;
+use crate::ghost::Ghost;
+use crate::trace::Trace;
+
+/// A broker as it is after a step.
+pub struct Scene<'a> {
+    /// Which one.
+    pub server: usize,
+    /// The machine.
+    pub broker: &'a Broker,
+    /// Its disk.
+    pub disk: &'a SimDisk,
+}
+
+/// A claim that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its id.
+    pub claim: &'static str,
+    /// What it says.
+    pub says: &'static str,
+    /// What happened.
+    pub story: String,
+}
+
+/// Everyone who watches.
+pub struct Watch {
+    /// The story.
+    pub trace: Trace,
+    /// What each broker ordered.
+    pub ghosts: Vec<Ghost>,
+    claims: Vec<Box<dyn Claim>>,
+    /// Which brokers' disks were damaged: what was stored there may be refused, but never be wrong.
+    pub damaged: Vec<bool>,
+    /// The first claim that broke.
+    pub broken: Option<Broken>,
+    /// Steps watched.
+    pub steps: u64,
+}
+
+impl Watch {
+    /// Watches so many brokers.
+    pub fn new(trace: Trace, servers: usize) -> Watch {
+        Watch {
+            trace,
+            ghosts: (0..servers).map(|_| Ghost::default()).collect(),
+            claims: claims::state_claims(servers),
+            damaged: vec![false; servers],
+            broken: None,
+            steps: 0,
+        }
+    }
+
+    /// Somebody saw that a claim does not hold.
+    pub fn breaks(&mut self, claim: &'static str, says: &'static str, story: String) {
+        self.broken.get_or_insert(Broken { claim, says, story });
+    }
+
+    /// A broker's process has opened its log directory.
+    pub fn started(&mut self, server: usize, disk: &SimDisk, found: &Recovered) {
+        let damaged = self.damaged[server];
+        let before = &self.ghosts[server];
+        let verdicts: Vec<_> = self
+            .claims
+            .iter_mut()
+            .map(|c| (c.id(), c.says(), c.started(server, before, disk, found, damaged)))
+            .collect();
+        self.ghosts[server].started(disk, found);
+        self.judge(verdicts);
+    }
+
+    /// A broker's process is gone.
+    pub fn ended(&mut self, server: usize, in_order: bool) {
+        self.claims.iter_mut().for_each(|c| c.ended(server, in_order));
+    }
+
+    /// An input is about to be given to a broker.
+    pub fn asking(&mut self, server: usize, broker: &Broker, input: &Input) {
+        self.claims.iter_mut().for_each(|c| c.asking(server, broker, input));
+    }
+
+    /// A broker has taken an input.
+    pub fn stepped(&mut self, scene: &Scene<'_>, effects: &[Effect]) {
+        self.steps += 1;
+        self.trace.mark(&[scene.server as u64, effects.len() as u64]);
+        let mut verdicts = Vec::new();
+        for effect in effects {
+            for c in &mut self.claims {
+                let verdict = c.told(scene, &self.ghosts[scene.server], effect);
+                if verdict.is_err() {
+                    verdicts.push((c.id(), c.says(), verdict));
+                }
+            }
+            self.ghosts[scene.server].effect(effect);
+        }
+        for c in &mut self.claims {
+            let verdict = c.stepped(scene, &self.ghosts[scene.server]);
+            if verdict.is_err() {
+                verdicts.push((c.id(), c.says(), verdict));
+            }
+        }
+        self.judge(verdicts);
+    }
+
+    /// A broker sends an answer, whole.
+    pub fn sending(&mut self, scene: &Scene<'_>, answer: &Response) {
+        let ghost = &self.ghosts[scene.server];
+        let verdicts =
+            self.claims.iter_mut().map(|c| (c.id(), c.says(), c.sending(scene, ghost, answer))).collect();
+        self.judge(verdicts);
+    }
+
+    fn judge(&mut self, verdicts: Vec<(&'static str, &'static str, Verdict)>) {
+        for (claim, says, verdict) in verdicts {
+            if let Err(story) = verdict {
+                self.breaks(claim, says, story);
+            }
+        }
+    }
+}
