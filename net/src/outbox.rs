@@ -192,13 +192,13 @@ mod tests {
         let mut outbox = Outbox::of(None);
         let ask = Ask { version: 4, correlation: 1, bytes: 0, fetch: false, silent: false };
         for throttle_time_ms in [0, 700, 200] {
-            let seq = outbox.open(ask);
+            let seq = outbox.replies.open(ask);
             let answer = HeartbeatResponse { throttle_time_ms, ..Default::default() };
-            outbox.complete(seq, answer.into());
+            outbox.replies.complete(seq, answer.into());
         }
         let mut throttle_ms = 0;
         assert_eq!(outbox.gather(&mut throttle_ms), Ok(Next::Nothing));
-        assert_eq!((outbox.in_progress().0, throttle_ms), (0, 700), "the longest of them");
+        assert_eq!((outbox.replies.in_progress().0, throttle_ms), (0, 700), "the longest of them");
         assert_eq!(outbox.ready_bytes(), 3 * 16, "all three are ready to be written");
     }
 }
