@@ -85,7 +85,11 @@ impl Client {
             Command::Assign(partitions) => self.consumer.assign(partitions),
             Command::Seek(partition, start) => self.consumer.seek(&partition, start),
             Command::Poll => self.consumer.poll(),
-            Command::Join(settings) => self.member = Some(Member::new(settings)),
+            Command::Join(settings) => {
+                if let Some(mut before) = self.member.replace(Member::new(settings)) {
+                    before.give_up(net);
+                }
+            }
             Command::Processed { partition, next } => {
                 if let Some(member) = &mut self.member {
                     member.processed(partition, next);

@@ -165,7 +165,6 @@ impl Actor for GroupMember {
         } else if self.pending.is_empty() {
             self.commit(env);
             if env.loading && env.rng.percent(self.plan.leaves_percent) {
-                self.joined = false;
                 env.commands.push(Command::Leave);
             }
         }

@@ -111,6 +111,11 @@ impl Member {
         }
     }
 
+    /// Another member takes its place in this client: commits that wait are answered.
+    pub(crate) fn give_up(&mut self, net: &mut Net) {
+        self.commits.drop_all(net, &Failure::local("the client has joined a group anew"));
+    }
+
     /// Does everything that can be done now.
     pub(crate) fn pump(&mut self, world: &mut World<'_>) {
         if self.is_gone() || self.leave_in_time(world) {
