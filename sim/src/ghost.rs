@@ -105,14 +105,15 @@ impl Ghost {
     }
 
     /// A start has found these logs: what is remembered is what lies on the disk now, read by the checkers themselves.
-    pub fn started(&mut self, disk: &SimDisk, found: &Recovered) {
+    pub fn started(&mut self, disk: &SimDisk, found: &Recovered, damaged: bool) {
         let files = disk.paths();
         let mut logs = BTreeMap::new();
         for log in &found.logs {
             let before = self.logs.get(&log.log);
             let mut ghost = GhostLog {
                 // What a start finds it makes durable: on one broker that is as good as committed.
-                committed: before.map_or(log.end.0, |b| b.committed.max(log.end.0)),
+                // Of a damaged disk less may be left than there was.
+                committed: before.filter(|_| !damaged).map_or(log.end.0, |b| b.committed.max(log.end.0)),
                 start: log.start.0.max(before.map_or(0, |b| b.start)),
                 ..GhostLog::default()
             };

@@ -26,6 +26,8 @@ pub struct History {
     pub lookups: Vec<OffsetLookup>,
     /// DeleteRecords, by when it was asked for: nothing below is expected any more.
     pub trims: Vec<(Moment, TopicPartition, i64)>,
+    /// From which offset on a partition's records may be lost, since they lay on a damaged disk and nowhere else.
+    pub excused: BTreeMap<TopicPartition, i64>,
     /// What was read that nobody wrote so.
     pub garbled: Vec<String>,
     /// Each partition as the last reader found it, from its first record on.

@@ -73,7 +73,7 @@ impl Watch {
             .iter_mut()
             .map(|c| (c.id(), c.says(), c.started(server, before, disk, found, damaged)))
             .collect();
-        self.ghosts[server].started(disk, found);
+        self.ghosts[server].started(disk, found, damaged);
         self.judge(verdicts);
     }
 

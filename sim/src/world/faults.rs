@@ -1,9 +1,12 @@
 //! What a world does when something of its plan goes wrong, and when it is over.
 
+use quipu_core::client::TopicPartition;
+
 use super::World;
 use super::event::Event;
 use super::network::Place;
 use super::server::Pace;
+use crate::batch;
 use crate::plan::fault::Fault;
 use crate::rng::Rng;
 
@@ -105,7 +108,27 @@ impl World {
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
         self.watch.damaged[server] = true;
+        self.excuse(server, path, at);
         self.servers[server].disk.flip(path, at, bit);
+    }
+
+    /// Records at and beyond a damaged byte of a log may be lost: on one broker they have no other copy, and past the
+    /// recovery point damage cannot be told from a torn tail.
+    fn excuse(&mut self, server: usize, path: &str, at: u64) {
+        let Some((dir, file)) = path.split_once('/') else { return };
+        let of = TopicPartition::new;
+        let partition = dir.get(..dir.len().saturating_sub(23)).and_then(|name| name.rsplit_once('-'));
+        let Some((topic, index)) = partition.filter(|_| file.ends_with(".log")) else { return };
+        let mut end = 0;
+        let bytes = self.servers[server].disk.contents(path).unwrap_or_default();
+        let hit = batch::read_all(&bytes).into_iter().find(|batch| {
+            end += batch.size;
+            end > at
+        });
+        if let (Some(hit), Ok(index)) = (hit, index.parse()) {
+            let from = self.history.excused.entry(of(topic, index)).or_insert(hit.base);
+            *from = hit.base.min(*from);
+        }
     }
 
     fn end_fault_in(&mut self, index: usize, ms: u64) {
