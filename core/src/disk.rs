@@ -1,8 +1,8 @@
 //! What the storage asks of a disk: the contract only. Real files live in the server, faulty ones in the simulator.
 //!
-//! The contract is the weak one of POSIX under power loss. Until `sync_files` has answered `Ok` for a file, any subset of
-//! what was written to it may be gone; until `sync_dir` has answered `Ok`, a file created, renamed or removed in that
-//! directory may or may not appear so. After a failed sync nothing is known about the file, and a later `Ok` means nothing.
+//! The contract is the weak one of POSIX under power loss. Until `sync` has answered `Ok` for a file, any subset of what
+//! was written to it may be gone; until it has for a directory, a file created, renamed or removed in that directory may or
+//! may not appear so. After a failed sync nothing is known about any of them, and a later `Ok` means nothing.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
 
     /// Opens a file that exists, for reading and writing.
     fn open(&self, path: &str) -> DiskResult<Self::File>;
-    /// Creates a file, or empties the one that is there. Its directory entry is durable only after `sync_dir`.
+    /// Creates a file, or empties the one that is there. Its directory entry is durable only after a `sync` of the directory.
     fn create(&self, path: &str) -> DiskResult<Self::File>;
     /// Writes the parts one after the other, from byte `at` on. All of it or an error; after an error any part may be there.
     fn write_at(&self, file: &Self::File, at: u64, parts: &[Bytes]) -> DiskResult<()>;
@@ -56,12 +56,8 @@ pub trait Disk: Clone + Send + Sync + 'static {
     fn set_len(&self, file: &Self::File, len: u64) -> DiskResult<()>;
     /// The length of the file in bytes.
     fn len(&self, file: &Self::File) -> DiskResult<u64>;
-    /// Reserves space up to `len` without changing the length, where the disk can. A hint: it never fails.
-    fn reserve(&self, file: &Self::File, len: u64);
-    /// Makes contents and lengths of all these files durable, all at once. One answer a file, in order.
-    fn sync_files(&self, files: &[Self::File]) -> Vec<DiskResult<()>>;
-    /// Makes the entries of a directory durable.
-    fn sync_dir(&self, path: &str) -> DiskResult<()>;
+    /// Makes contents and lengths of these files and the entries of these directories durable, all at once and in no order.
+    fn sync(&self, files: &[Self::File], dirs: &[&str]) -> DiskResult<()>;
     /// Creates a directory; that it exists already is no error.
     fn create_dir(&self, path: &str) -> DiskResult<()>;
     /// Renames a file or a directory, replacing a file that has the new name.

@@ -6,9 +6,9 @@
 //!   account, the rest zeros. Of each directory, each entry made, renamed or removed since its last sync is so or is not.
 //! - **Process kill** ([`SimDisk::restart`]): everything written is there, synced or not.
 //! - **Crash in the middle** ([`SimDisk::crash_after`]): the n-th operation that changes something, and all after it,
-//!   fail. That one may have happened in part: of a sync of many files some are synced.
+//!   fail. That one may have happened in part: of a sync of many files and directories some are synced.
 //! - **Failed sync** ([`SimDisk::fail_next_sync`]): an error, after which the pages count as clean though only some
-//!   sectors reached the disk: the next sync says Ok, and a power loss shows what was lost.
+//!   sectors reached the disk, and some of the directories: the next sync says Ok, and a power loss shows what was lost.
 //! - **I/O error** ([`SimDisk::fail_after`]): one operation fails and did nothing.
 //! - **Full disk** ([`SimDisk::set_room`]): a write beyond the room fails with any part of it written. Room may come back.
 //! - **Bit rot** ([`SimDisk::flip`]): a bit of what is at rest is another one.
@@ -124,7 +124,7 @@ impl SimDisk {
         world.fail_at = Some(world.changes + changes + 1);
     }
 
-    /// The next sync of files fails.
+    /// The next sync fails.
     pub fn fail_next_sync(&self) {
         self.lock().fail_sync = true;
     }
@@ -276,9 +276,19 @@ impl World {
     /// The directory a path is in, and its name there.
     fn parent<'p>(&mut self, path: &'p str) -> DiskResult<(&mut DirNode, &'p str)> {
         let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let node = self.find(dir)?;
-        let dir = self.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?;
-        Ok((dir, name))
+        Ok((self.dir(dir)?, name))
+    }
+
+    fn dir(&mut self, path: &str) -> DiskResult<&mut DirNode> {
+        let node = self.find(path)?;
+        self.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))
+    }
+
+    /// Chances for one thing more, which do not depend on how many the thing before it took.
+    fn fork(&mut self) -> Rng {
+        let rng = self.rng.clone();
+        self.rng.bits();
+        rng
     }
 
     fn file(&mut self, file: &SimFile) -> DiskResult<&mut FileNode> {
@@ -388,37 +398,30 @@ impl Disk for SimDisk {
         Ok(world.file(file)?.now.len() as u64)
     }
 
-    fn reserve(&self, _file: &SimFile, _len: u64) {}
-
-    fn sync_files(&self, files: &[SimFile]) -> Vec<DiskResult<()>> {
+    fn sync(&self, files: &[SimFile], dirs: &[&str]) -> DiskResult<()> {
+        if files.is_empty() && dirs.is_empty() {
+            return Ok(());
+        }
         let mut world = self.lock();
-        let stops = world.change();
+        let stops = world.change()?;
         let fails = std::mem::take(&mut world.fail_sync);
-        let mut one = |file: &SimFile| {
-            let stops = stops.clone()?;
-            let mut rng = world.rng.clone();
-            world.rng.bits();
+        for file in files {
+            let mut rng = world.fork();
             let node = world.file(file)?;
             if fails {
                 node.fail_sync(&mut rng);
-                return Err(error(DiskErrorKind::Io, "the sync failed"));
-            }
-            if !stops || rng.percent(50) {
+            } else if !stops || rng.percent(50) {
                 node.sync();
             }
-            world.done()
-        };
-        files.iter().map(&mut one).collect()
-    }
-
-    fn sync_dir(&self, path: &str) -> DiskResult<()> {
-        let mut world = self.lock();
-        let stops = world.change()?;
-        let node = world.find(path)?;
-        if !stops || world.rng.percent(50) {
-            world.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?.sync();
         }
-        world.done()
+        for path in dirs {
+            let some = world.rng.percent(50);
+            let dir = world.dir(path)?;
+            if !(stops || fails) || some {
+                dir.sync();
+            }
+        }
+        if fails { Err(error(DiskErrorKind::Io, "the sync failed")) } else { world.done() }
     }
 
     fn create_dir(&self, path: &str) -> DiskResult<()> {
@@ -458,8 +461,7 @@ impl Disk for SimDisk {
     fn remove_dir(&self, path: &str) -> DiskResult<()> {
         let mut world = self.lock();
         world.change()?;
-        let node = world.find(path)?;
-        let inside = world.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))?;
+        let inside = world.dir(path)?;
         let names: Vec<String> = inside.now.keys().cloned().collect();
         names.iter().for_each(|name| inside.unlink(name));
         let (dir, name) = world.parent(path)?;

@@ -31,7 +31,7 @@ impl<D: Disk> EpochFile<D> {
             return Ok(());
         }
         let open: Vec<D::File> = files.iter().map(|f| f.file.clone()).collect();
-        disk.sync_files(&open).into_iter().collect::<DiskResult<()>>()?;
+        disk.sync(&open, &[])?;
         files.iter().try_for_each(|f| disk.rename(&format!("{}{TMP}", f.path), &f.path))
     }
 }

@@ -25,7 +25,8 @@ pub(crate) const KEPT_VERSION: u32 = 1;
 const PRODUCER_FILES: usize = 2;
 
 impl<D: Disk> Store<D> {
-    /// Syncs what this round has written, all files at once, and the directories whose entries it changed.
+    /// Syncs what this round has written and the directories whose entries it changed, all at once: a new segment's entry
+    /// costs no more time than its contents do, and neither counts without the other.
     pub(crate) fn sync_round(&mut self) -> Result<(), Trouble> {
         let round = std::mem::take(&mut self.round);
         self.round.pending = round.pending;
@@ -43,12 +44,8 @@ impl<D: Disk> Store<D> {
     }
 
     fn sync(&mut self, files: Vec<D::File>, dirs: Vec<String>) -> Result<(), Trouble> {
-        let disk = &self.shelf.disk;
-        if !files.is_empty() {
-            disk.sync_files(&files).into_iter().collect::<DiskResult<()>>()?;
-        }
-        dirs.iter().try_for_each(|dir| disk.sync_dir(dir))?;
-        Ok(())
+        let dirs: Vec<&str> = dirs.iter().map(String::as_str).collect();
+        Ok(self.shelf.disk.sync(&files, &dirs)?)
     }
 
     fn drop_superseded(&mut self) -> Result<(), Trouble> {
@@ -66,7 +63,7 @@ impl<D: Disk> Store<D> {
             let (Reclaim::Segment { dir: parent, .. } | Reclaim::Directory(parent)) = &item;
             let parent = if matches!(item, Reclaim::Directory(_)) { "" } else { parent.as_str() };
             if !self.options.synced {
-                self.shelf.disk.sync_dir(parent)?;
+                self.shelf.disk.sync(&[], &[parent])?;
             }
             empty(&self.shelf.disk, &item)?;
             self.markers.push(item);
@@ -268,8 +265,7 @@ impl<D: Disk> Store<D> {
             self.sync_round()?;
         }
         if self.unsynced_dirs.remove(dir) {
-            self.shelf.disk.sync_dir("")?;
-            self.shelf.disk.sync_dir(dir)?;
+            self.shelf.disk.sync(&[], &["", dir])?;
         }
         Ok(())
     }

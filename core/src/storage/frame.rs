@@ -56,7 +56,7 @@ pub(crate) fn replace<D: Disk>(disk: &D, path: &str, contents: Bytes, sync: bool
     let written = (|| {
         let file = disk.create(&tmp)?;
         disk.write_at(&file, 0, &[contents])?;
-        if sync { disk.sync_files(&[file]).into_iter().collect() } else { Ok(()) }
+        if sync { disk.sync(&[file], &[]) } else { Ok(()) }
     })();
     match written {
         Ok(()) => disk.rename(&tmp, path),

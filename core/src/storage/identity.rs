@@ -72,7 +72,7 @@ pub(crate) fn load<D: Disk>(disk: &D) -> Result<Option<Identity>, StorageError> 
 /// Writes the identity, durably.
 pub(crate) fn save<D: Disk>(disk: &D, identity: &Identity) -> Result<(), StorageError> {
     frame::replace(disk, names::IDENTITY, Bytes::from(format(identity)), true)?;
-    Ok(disk.sync_dir("")?)
+    Ok(disk.sync(&[], &[""])?)
 }
 
 fn format(identity: &Identity) -> String {

@@ -80,7 +80,7 @@ pub(crate) struct Witness {
 pub(crate) fn save<D: Disk>(disk: &D, point: &RecoveryPoint) -> DiskResult<()> {
     let contents = postcard::to_stdvec(point).expect("plain values always encode");
     frame::replace(disk, names::RECOVERY_POINT, frame::seal(VERSION, &contents), true)?;
-    disk.sync_dir("")
+    disk.sync(&[], &[""])
 }
 
 /// Takes the clean flag back without room for a new file. Flag and checksum lie in the first sector, which a disk writes
@@ -92,7 +92,7 @@ pub(crate) fn unclean_in_place<D: Disk>(disk: &D) -> Result<(), StorageError> {
     let first = frame::seal(VERSION, &contents);
     let file = disk.open(names::RECOVERY_POINT)?;
     disk.write_at(&file, 0, &[first.slice(..first.len().min(512))])?;
-    Ok(disk.sync_files(&[file]).into_iter().collect::<DiskResult<()>>()?)
+    Ok(disk.sync(&[file], &[])?)
 }
 
 /// Reads the recovery point; `None` when there is none.

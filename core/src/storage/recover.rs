@@ -167,7 +167,8 @@ fn clear<D: Disk>(disk: &D, root: Root, leftovers: &[String]) -> DiskResult<()> 
             }
         }
     }
-    dirs.into_iter().try_for_each(|dir| disk.sync_dir(dir))
+    let dirs: Vec<&str> = dirs.into_iter().collect();
+    disk.sync(&[], &dirs)
 }
 
 /// Reads a file with a checksum; `None` when it is missing or not as it was written.

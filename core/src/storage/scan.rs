@@ -191,18 +191,16 @@ fn drop_later<D: Disk>(disk: &D, dir: &str, files: &Files, from: Offset) -> Disk
     for base in files.segments.range(from..).rev().map(|(base, _)| *base) {
         disk.remove(&names::file(dir, base, FileKind::Log))?;
     }
-    disk.sync_dir(dir)
+    disk.sync(&[], &[dir])
 }
 
 /// What a crash left is not known to be on disk, even if it reads well: it is written again and synced before it counts.
 /// A sync alone would not do: after one that failed the system counts the pages as clean, and the next one says Ok.
 fn sync<D: Disk>(disk: &D, dir: &str, touched: &[Touched<D::File>], clean: bool) -> DiskResult<()> {
     touched.iter().try_for_each(|t| write_again(disk, t))?;
-    if !touched.is_empty() {
-        let files: Vec<D::File> = touched.iter().map(|t| t.file.clone()).collect();
-        disk.sync_files(&files).into_iter().collect::<DiskResult<()>>()?;
-    }
-    if clean { Ok(()) } else { disk.sync_dir(dir).and_then(|()| disk.sync_dir("")) }
+    let files: Vec<D::File> = touched.iter().map(|t| t.file.clone()).collect();
+    let dirs = ["", dir];
+    disk.sync(&files, if clean { &[] } else { &dirs })
 }
 
 fn write_again<D: Disk>(disk: &D, touched: &Touched<D::File>) -> DiskResult<()> {

@@ -108,8 +108,7 @@ impl<D: Disk> Store<D> {
         }
         let file = self.shelf.file(&view)?;
         disk.set_len(&file, cut.position)?;
-        disk.sync_files(&[file]).into_iter().collect::<crate::disk::DiskResult<()>>()?;
-        Ok(disk.sync_dir(&view.dir)?)
+        Ok(disk.sync(&[file], &[&view.dir])?)
     }
 }
 

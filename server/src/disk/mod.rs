@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quipu_core::disk::{Disk, DiskError, DiskErrorKind, DiskResult};
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::statvfs;
 use rustix::io::{Errno, pread, pwritev};
 
 use buffers::Buffers;
-use sync::SyncPool;
+use sync::{SyncPool, Target};
 
 /// Parts of one vectored write at most: the limit of Linux (`IOV_MAX`).
 const PARTS_A_WRITE: usize = 1024;
@@ -99,20 +99,10 @@ impl Disk for RealDisk {
         file.0.file.metadata().map(|m| m.len()).map_err(|e| file.failed("look at", e))
     }
 
-    fn reserve(&self, file: &RealFile, len: u64) {
-        // A hint: file systems without it, or without the room, are no worse off than before.
-        let _ = fallocate(&file.0.file, FallocateFlags::KEEP_SIZE, 0, len);
-    }
-
-    fn sync_files(&self, files: &[RealFile]) -> Vec<DiskResult<()>> {
-        match files {
-            [one] => vec![one.sync()],
-            _ => self.pool.sync_all(files),
-        }
-    }
-
-    fn sync_dir(&self, path: &str) -> DiskResult<()> {
-        sync_directory(&self.at(path))
+    fn sync(&self, files: &[RealFile], dirs: &[&str]) -> DiskResult<()> {
+        let files = files.iter().map(|file| Target::File(file.clone()));
+        let dirs = dirs.iter().map(|dir| Target::Directory(self.at(dir)));
+        self.pool.sync_all(files.chain(dirs).collect())
     }
 
     fn create_dir(&self, path: &str) -> DiskResult<()> {

@@ -1,14 +1,16 @@
-//! Makes many files durable at once: a few parked threads, since one sync after the other pays the disk's latency for each.
+//! Makes many files and directories durable at once: a few parked threads, since one sync after the other pays the disk's
+//! latency for each.
 //!
 //! Syncs that are under way together share the file system's commit; measured, 16 files take about as long as one.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use quipu_core::disk::DiskResult;
 
-use super::RealFile;
+use super::{RealFile, sync_directory};
 
 /// Threads at most, with the caller's: as many syncs are under way at once.
 const AT_ONCE: usize = 16;
@@ -34,30 +36,43 @@ struct Queue {
     closed: bool,
 }
 
-/// One file of a round.
+/// What is to be made durable.
+pub(super) enum Target {
+    /// Contents and length of a file.
+    File(RealFile),
+    /// The entries of a directory.
+    Directory(PathBuf),
+}
+
+/// One of a round.
 struct Job {
-    file: RealFile,
-    index: usize,
+    target: Target,
     round: Arc<Round>,
 }
 
-/// The files that were asked for together.
+/// What was asked for together.
 struct Round {
     left: Mutex<Left>,
     done: Condvar,
 }
 
 struct Left {
-    answers: Vec<Option<DiskResult<()>>>,
     missing: usize,
+    /// Of those done so far: the first failure.
+    answer: DiskResult<()>,
 }
 
 impl SyncPool {
-    /// Makes all files durable; one answer a file, in order.
-    pub(super) fn sync_all(&self, files: &[RealFile]) -> Vec<DiskResult<()>> {
-        let left = Left { answers: vec![None; files.len()], missing: files.len() };
+    /// Makes all of them durable.
+    pub(super) fn sync_all(&self, mut targets: Vec<Target>) -> DiskResult<()> {
+        match targets.len() {
+            0 => return Ok(()),
+            1 => return targets.remove(0).sync(),
+            _ => {}
+        }
+        let left = Left { missing: targets.len(), answer: Ok(()) };
         let round = Arc::new(Round { left: Mutex::new(left), done: Condvar::new() });
-        self.enqueue(files, &round);
+        self.enqueue(targets, &round);
         // The caller is one of the threads, and the only one where no other can be had.
         while let Some(job) = self.shared.next() {
             job.run();
@@ -65,13 +80,9 @@ impl SyncPool {
         round.wait()
     }
 
-    fn enqueue(&self, files: &[RealFile], round: &Arc<Round>) {
-        if files.is_empty() {
-            return;
-        }
+    fn enqueue(&self, targets: Vec<Target>, round: &Arc<Round>) {
         let mut queue = locked(&self.shared.queue);
-        let jobs = files.iter().enumerate();
-        queue.jobs.extend(jobs.map(|(index, file)| Job { file: file.clone(), index, round: round.clone() }));
+        queue.jobs.extend(targets.into_iter().map(|target| Job { target, round: round.clone() }));
         let wanted = (queue.jobs.len() - 1).min(AT_ONCE - 1);
         while queue.threads < wanted && self.spawn() {
             queue.threads += 1;
@@ -115,11 +126,22 @@ impl Shared {
     }
 }
 
+impl Target {
+    fn sync(&self) -> DiskResult<()> {
+        match self {
+            Target::File(file) => file.sync(),
+            Target::Directory(path) => sync_directory(path),
+        }
+    }
+}
+
 impl Job {
     fn run(self) {
-        let answer = self.file.sync();
+        let answer = self.target.sync();
         let mut left = locked(&self.round.left);
-        left.answers[self.index] = Some(answer);
+        if left.answer.is_ok() {
+            left.answer = answer;
+        }
         left.missing -= 1;
         if left.missing == 0 {
             self.round.done.notify_all();
@@ -128,11 +150,11 @@ impl Job {
 }
 
 impl Round {
-    fn wait(&self) -> Vec<DiskResult<()>> {
+    fn wait(&self) -> DiskResult<()> {
         let left = locked(&self.left);
-        let mut left =
+        let left =
             self.done.wait_while(left, |left| left.missing > 0).unwrap_or_else(PoisonError::into_inner);
-        left.answers.drain(..).map(|answer| answer.expect("every file of a round is answered")).collect()
+        left.answer.clone()
     }
 }
 

@@ -49,8 +49,6 @@ fn a_length_cuts_or_fills_with_zeros_and_creating_empties() {
     disk.set_len(&file, 2).unwrap();
     disk.set_len(&file, 4).unwrap();
     assert_eq!(disk.read_at(&file, 0, 9).unwrap(), &b"ab\0\0"[..]);
-    disk.reserve(&file, 1 << 20);
-    assert_eq!(disk.len(&file).unwrap(), 4);
     let again = disk.create("a").unwrap();
     assert_eq!(disk.len(&again).unwrap(), 0);
 }
@@ -73,7 +71,7 @@ fn a_directory_is_listed_in_order_with_the_lengths_of_its_files() {
     let file = disk.create("t/b").unwrap();
     disk.write_at(&file, 0, &[bytes("xyz")]).unwrap();
     disk.create("t/a").unwrap();
-    disk.sync_dir("t").unwrap();
+    disk.sync(&[], &["t"]).unwrap();
     let listed = disk.list("t").unwrap();
     assert_eq!(listed, [("a".into(), Some(0)), ("b".into(), Some(3)), ("sub".into(), None)]);
     disk.rename("t/b", "t/a").unwrap();
@@ -85,16 +83,16 @@ fn a_directory_is_listed_in_order_with_the_lengths_of_its_files() {
 }
 
 #[test]
-fn many_files_are_made_durable_with_one_answer_each() {
+fn many_files_and_directories_are_made_durable_at_once() {
     let (_scratch, disk) = disk();
+    disk.create_dir("t").unwrap();
     for count in [0, 1, 2, 16, 40] {
         let files: Vec<_> = (0..count).map(|n| disk.create(&format!("f{n}")).unwrap()).collect();
         for file in &files {
             disk.write_at(file, 0, &[bytes("record")]).unwrap();
         }
-        let answers = disk.sync_files(&files);
-        assert_eq!(answers.len(), count);
-        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        disk.sync(&files, &[]).unwrap();
+        disk.sync(&files, &["", "t"]).unwrap();
     }
 }
 
@@ -108,7 +106,7 @@ fn rounds_of_several_threads_do_not_mix() {
                 let files: Vec<_> =
                     (0..=thread).map(|n| disk.create(&format!("{thread}-{n}")).unwrap()).collect();
                 for _ in 0..20 {
-                    assert_eq!(disk.sync_files(&files), vec![Ok(()); thread + 1]);
+                    disk.sync(&files, &[""]).unwrap();
                 }
             });
         }
@@ -135,7 +133,7 @@ fn a_full_disk_is_told_apart_from_a_broken_one() {
 }
 
 #[test]
-fn a_failed_sync_is_answered_for_its_file_only() {
+fn a_failed_sync_of_one_file_fails_the_whole_and_the_next_is_on_its_own() {
     let (_scratch, disk) = disk();
     // A pipe cannot be synced: EINVAL.
     let (reader, _writer) = std::io::pipe().unwrap();
@@ -144,9 +142,11 @@ fn a_failed_sync_is_answered_for_its_file_only() {
         path: PathBuf::from("pipe"),
     }));
     let good = disk.create("good").unwrap();
-    let answers = disk.sync_files(&[good.clone(), pipe, good]);
-    assert!(answers[0].is_ok() && answers[2].is_ok());
-    assert_eq!(answers[1].as_ref().unwrap_err().kind, DiskErrorKind::Io);
+    let error = disk.sync(&[good.clone(), pipe, good.clone()], &[""]).unwrap_err();
+    assert_eq!(error.kind, DiskErrorKind::Io);
+    assert!(error.message.contains("cannot make durable pipe"), "{error}");
+    assert!(disk.sync(&[], &["nowhere", ""]).unwrap_err().message.contains("nowhere"));
+    disk.sync(&[good.clone(), good], &[""]).unwrap();
 }
 
 #[test]
