@@ -245,6 +245,26 @@ fn a_removed_log_is_gone_and_one_made_anew_is_empty_whatever_the_crash() {
 }
 
 #[test]
+fn a_log_is_nothing_on_disk_before_its_first_batch_and_all_of_it_after() {
+    let disk = SimDisk::new(8);
+    let mut store = filled(&disk, 0);
+    run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+    assert!(disk.paths().keys().all(|p| !p.contains('/')), "{:?}", disk.paths());
+    assert!(store.reader().batches(all(0, 1)).expect("an empty log").is_empty());
+    assert_eq!(store.reader().look(LOG, Lookup::MaxTimestamp, Offset(0)), Ok(None));
+    disk.set_room(Some(disk.used()));
+    assert!(run(&mut store, vec![append(0, 100)]).failed[0].full);
+    disk.set_room(None);
+    assert!(run(&mut store, vec![append(0, 100)]).failed[0].full, "not before it is cut back");
+    assert!(run(&mut store, vec![StoreOp::Truncate { log: LOG, to: Offset(0) }]).failed.is_empty());
+    assert!(run(&mut store, vec![append(0, 100)]).failed.is_empty());
+    disk.lose_power();
+    let (store, found) = open(&disk);
+    assert_eq!((found.logs[0].end, &found.logs[0].damage), (Offset(1), &None));
+    assert_eq!(store.reader().batches(all(0, 1)).expect("good").len(), 1);
+}
+
+#[test]
 fn many_logs_are_kept_within_few_open_files() {
     let disk = SimDisk::new(7);
     let (mut store, _) = open(&disk);

@@ -28,7 +28,8 @@ pub(crate) struct Pending {
 }
 
 impl<D: Disk> Store<D> {
-    pub(crate) fn create(&mut self, log: LogId, name: &str, interval: u32) -> Result<(), Trouble> {
+    /// A new log is nothing on disk until its first batch: ten thousand partitions are made at once, and few are used.
+    pub(crate) fn create(&mut self, log: LogId, name: &str, interval: u32) {
         assert!(!self.logs.contains_key(&log), "the log {log:?} is created twice");
         let birth = self.next_birth();
         let state = LogState {
@@ -54,11 +55,13 @@ impl<D: Disk> Store<D> {
             damaged: None,
         };
         self.logs.insert(log, lane);
-        self.make_files(log)
     }
 
-    /// Makes the directory and the first file of a log that has neither yet.
+    /// Makes the directory and the first file of a log if it has neither yet.
     pub(crate) fn make_files(&mut self, log: LogId) -> Result<(), Trouble> {
+        if !self.lane(log).missing {
+            return Ok(());
+        }
         let view = read(&self.lane(log).state).view(log, 0);
         let disk = self.shelf.disk.clone();
         let made = disk.create_dir(&view.dir).and_then(|()| disk.create(&view.path(FileKind::Log)));
@@ -141,6 +144,7 @@ impl<D: Disk> Store<D> {
     pub(crate) fn flush(&mut self, log: LogId) -> Result<(), Trouble> {
         let Some(pending) = self.round.pending.remove(&log) else { return Ok(()) };
         self.check_usable(log)?;
+        self.make_files(log)?;
         self.load_active(log)?;
         let state = Arc::clone(&self.lane(log).state);
         let (view, end) = {

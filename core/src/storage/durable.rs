@@ -186,6 +186,7 @@ impl<D: Disk> Store<D> {
         if known && (lane.producers.at == Some(at) || (lane.producers.at.is_none() && table.is_empty())) {
             return Ok(());
         }
+        self.make_files(log)?;
         let contents = postcard::to_stdvec(table).expect("plain values always encode");
         let path = names::file(&dir, at, FileKind::Producers);
         let Some(file) = write_new(&self.shelf.disk, &path, frame::seal(KEPT_VERSION, &contents))? else {
@@ -210,6 +211,7 @@ impl<D: Disk> Store<D> {
         bytes: &Bytes,
     ) -> Result<(), Trouble> {
         self.check_usable(log)?;
+        self.make_files(log)?;
         let dir = Arc::clone(&read(&self.lane(log).state).dir);
         let kept = frame::replace(
             &self.shelf.disk,

@@ -200,6 +200,10 @@ impl<D: Disk> Shelf<D> {
         view: &View,
         mut indexes: Indexes,
     ) -> Result<(Arc<Indexes>, Option<ReadError>), ReadError> {
+        if view.span.bytes == 0 {
+            // There may be no file yet.
+            return Ok((Arc::new(Indexes::new(view.span.base)), None));
+        }
         let place = indexes.place(Offset(i64::MAX));
         let file = self.file(view).map_err(|e| gone_or_io(view, e))?;
         let position = place.map_or(0, |p| p.position);

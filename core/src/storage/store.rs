@@ -71,7 +71,7 @@ pub(crate) struct Lane {
     pub(crate) state: Arc<RwLock<LogState>>,
     /// Set when the disk was full, until a truncation.
     pub(crate) full: bool,
-    /// The directory or its first file could not be made: nothing is there yet.
+    /// Nothing is on disk yet: its directory and its first file come with its first batch.
     pub(crate) missing: bool,
     /// The last batch.
     pub(crate) last: Option<Witness>,
@@ -213,7 +213,8 @@ impl<D: Disk> Store<D> {
     fn one(&mut self, op: StoreOp) -> Result<(), Trouble> {
         match op {
             StoreOp::Create { log, name, index_interval_bytes } => {
-                self.create(log, &name, index_interval_bytes)
+                self.create(log, &name, index_interval_bytes);
+                Ok(())
             }
             StoreOp::Append { log, batches, roll } => self.append(log, batches, roll),
             StoreOp::Truncate { log, to } => self.truncate(log, to),

@@ -25,10 +25,6 @@ struct Cut {
 
 impl<D: Disk> Store<D> {
     pub(crate) fn truncate(&mut self, log: LogId, to: Offset) -> Result<(), Trouble> {
-        if self.lane(log).missing {
-            self.lane(log).full = false;
-            return self.make_files(log);
-        }
         let offline = read(&self.lane(log).state).offline.clone();
         if let Some(why) = offline {
             return Err(self.take_offline(log, why));
