@@ -116,6 +116,7 @@ impl Log {
     pub fn flushed_to(&mut self, to: Offset) {
         assert!(to <= self.end, "{:?}: flushed {to} beyond the end {}", self.id, self.end);
         self.flushed = self.flushed.max(to);
+        self.segments.flushed(to);
         self.assert_marks();
     }
 

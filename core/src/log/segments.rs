@@ -1,5 +1,7 @@
 //! When a log's segments are full and when they are old: rolling and retention, decided from their outlines alone.
 
+use std::collections::VecDeque;
+
 use crate::ids::Offset;
 use crate::record::BatchHeader;
 use crate::storage::ops::SegmentSpan;
@@ -28,6 +30,16 @@ pub struct Retention {
 pub struct Segments {
     spans: Vec<SegmentSpan>,
     must_roll: bool,
+    /// The batches that may yet be cut off.
+    unflushed: VecDeque<Before>,
+}
+
+/// What the active segment was before a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Before {
+    batch: Offset,
+    active: SegmentSpan,
+    must_roll: bool,
 }
 
 const NONE: Timestamp = Timestamp(-1);
@@ -35,21 +47,23 @@ const NONE: Timestamp = Timestamp(-1);
 impl Segments {
     /// Those of a new log: one, empty.
     pub fn empty() -> Segments {
-        Segments { spans: vec![span_at(Offset(0))], must_roll: false }
+        Segments::new(vec![span_at(Offset(0))])
     }
 
     /// Takes what recovery found.
     pub fn new(spans: Vec<SegmentSpan>) -> Segments {
         assert!(!spans.is_empty(), "a log without a segment");
-        Segments { spans, must_roll: false }
+        Segments { spans, must_roll: false, unflushed: VecDeque::new() }
     }
 
     /// Counts a batch in, in a new segment if the active one is full (Kafka: `LogSegment.shouldRoll`). Answers whether it was.
     pub fn append(&mut self, batch: &BatchHeader, size: u64, shape: Shape, now: Timestamp) -> bool {
         let roll = self.is_full(batch, size, shape, now);
+        let (active, must_roll) = (*self.active(), self.must_roll);
+        self.unflushed.push_back(Before { batch: batch.base_offset, active, must_roll });
+        self.must_roll = false;
         if roll {
             self.spans.push(span_at(batch.base_offset));
-            self.must_roll = false;
         }
         let active = self.active_mut();
         if active.bytes == 0 {
@@ -78,11 +92,26 @@ impl Segments {
         self.must_roll = true;
     }
 
-    /// Forgets what lies at or beyond `end`. Sizes of the segment cut into are not known any more to the byte; it counts as it was.
+    /// Everything below `to` is durable and stays.
+    pub fn flushed(&mut self, to: Offset) {
+        while self.unflushed.pop_front_if(|before| before.batch < to).is_some() {}
+    }
+
+    /// Forgets what lies at or beyond `end`, and what was not durable is as if it had never been. Of a segment cut further
+    /// back than that the size is not known any more; it counts as it was.
     pub fn truncate(&mut self, end: Offset) {
         while self.spans.len() > 1 && self.active().base >= end {
             self.spans.pop();
         }
+        let first = self.unflushed.partition_point(|before| before.batch < end);
+        let Some(cut) = self.unflushed.drain(first..).next().filter(|cut| cut.batch == end) else { return };
+        let active = self.active_mut();
+        match active.base == cut.active.base {
+            true => *active = cut.active,
+            // The one before it has been trimmed away meanwhile.
+            false => *active = span_at(active.base),
+        }
+        self.must_roll |= cut.must_roll;
     }
 
     /// Forgets segments that lie wholly below `start`. The active one stays.
@@ -137,6 +166,8 @@ fn span_at(base: Offset) -> SegmentSpan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::LeaderEpoch;
+    use crate::record::BatchBuilder;
 
     fn segments(sizes_and_times: &[(u64, i64)]) -> Segments {
         let span = |(i, (bytes, at)): (usize, &(u64, i64))| SegmentSpan {
@@ -171,6 +202,47 @@ mod tests {
         assert_eq!(s.expired(keep(Some(5_000), None), Timestamp(10_000), Offset(30)), Some(Offset(10)));
         assert_eq!(s.expired(keep(Some(5_000), None), Timestamp(20_000), Offset(30)), Some(Offset(30)));
         assert_eq!(s.expired(keep(Some(5_000), None), Timestamp(3_000), Offset(30)), None);
+    }
+
+    fn header(at: i64, timestamp: i64) -> BatchHeader {
+        let mut builder = BatchBuilder::new();
+        builder.push(Timestamp(timestamp), None, Some(b"v"));
+        let mut batch = builder.build();
+        batch.stamp(Offset(at), LeaderEpoch(0));
+        *batch.header()
+    }
+
+    #[test]
+    fn what_is_cut_off_before_it_was_durable_is_as_if_it_had_never_been() {
+        let shape = Shape { bytes: 250, age_ms: i64::MAX };
+        for (flushed, cut) in (0..6).flat_map(|f| (f..6).map(move |c| (f, c))) {
+            let mut s = Segments::empty();
+            s.roll_next();
+            let mut states = vec![s.clone()];
+            for at in 0..5 {
+                s.append(&header(at, 10 - at), 100, shape, Timestamp(0));
+                states.push(s.clone());
+            }
+            s.flushed(Offset(flushed));
+            s.truncate(Offset(cut));
+            let wanted = &states[cut as usize];
+            assert_eq!((s.spans(), s.must_roll), (wanted.spans(), wanted.must_roll), "{flushed} {cut}");
+            let again = (cut..5).map(|at| s.append(&header(at, 10 - at), 100, shape, Timestamp(0)));
+            assert_eq!(again.filter(|rolled| *rolled).count(), s.spans().len() - wanted.spans().len());
+            assert_eq!(s.spans(), states[5].spans(), "{flushed} {cut}");
+        }
+    }
+
+    #[test]
+    fn a_segment_whose_elder_was_trimmed_is_empty_once_its_only_batch_is_cut_off() {
+        let shape = Shape { bytes: 100, age_ms: i64::MAX };
+        let mut s = Segments::empty();
+        let rolls = [0, 1].map(|at| s.append(&header(at, 1), 100, shape, Timestamp(0)));
+        assert_eq!(rolls, [false, true]);
+        s.flushed(Offset(1));
+        s.trim(Offset(1));
+        s.truncate(Offset(1));
+        assert_eq!(s.spans(), [span_at(Offset(1))]);
     }
 
     #[test]
