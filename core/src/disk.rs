@@ -22,10 +22,19 @@ pub struct DiskError {
 pub enum DiskErrorKind {
     /// No room (ENOSPC, EDQUOT). Room may come back.
     Full,
+    /// No more files may be open at once (EMFILE, ENFILE). Nothing was done, and some may be closed again.
+    TooManyOpen,
     /// There is no such file or directory.
     NotFound,
     /// Everything else: the medium cannot be trusted any more.
     Io,
+}
+
+impl DiskError {
+    /// Whether something was wanting that may come back: the medium is as good as it was.
+    pub fn is_shortage(&self) -> bool {
+        matches!(self.kind, DiskErrorKind::Full | DiskErrorKind::TooManyOpen)
+    }
 }
 
 impl fmt::Display for DiskError {

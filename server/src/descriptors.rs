@@ -1,5 +1,8 @@
 //! File descriptors: as many as the system gives, and how they are shared out.
 
+use std::io;
+
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// How many descriptors this process may have, and for what.
@@ -28,9 +31,22 @@ fn share(granted: Option<u64>) -> Descriptors {
     Descriptors { files: (all / 4).clamp(16, 4096), connections: (all / 2).max(16) }
 }
 
+/// What to say to somebody for whom no file could be opened.
+pub(crate) fn hint(e: &io::Error) -> String {
+    let limit = getrlimit(Resource::Nofile).current;
+    match (Errno::from_io_error(e), limit) {
+        (Some(Errno::MFILE), Some(limit)) => {
+            format!("; this process may have {limit} files and connections open: raise that with `ulimit -n`")
+        }
+        _ => "; the system has as many files open as it can: raise fs.file-max".to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Descriptors, claim, share};
+    use rustix::io::Errno;
+
+    use super::{Descriptors, claim, hint, share};
 
     #[test]
     fn connections_and_files_leave_room_for_the_rest() {
@@ -44,5 +60,11 @@ mod tests {
         claim();
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);
+    }
+
+    #[test]
+    fn who_is_out_of_descriptors_is_told_which_limit_it_is() {
+        assert!(hint(&Errno::MFILE.into()).contains("`ulimit -n`"));
+        assert!(hint(&Errno::NFILE.into()).contains("fs.file-max"));
     }
 }

@@ -37,6 +37,10 @@ pub(crate) fn run(args: &ServeArgs) -> ExitCode {
     }
 }
 
+/// Threads for reads from disk at most, beside the workers. More at once make no disk faster, and each has a stack and may
+/// hold a megabyte.
+const BLOCKING_THREADS: usize = 16;
+
 fn serve(args: &ServeArgs) -> Result<(), Vec<String>> {
     let one = |why: String| vec![why];
     logs::start(&args.log_level).map_err(one)?;
@@ -47,6 +51,7 @@ fn serve(args: &ServeArgs) -> Result<(), Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("quipu")
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|e| one(format!("cannot start threads: {e}")))?;
     runtime.block_on(live(&plan, &held, descriptors, store, found)).map_err(one)

@@ -11,22 +11,24 @@
 //!   sectors reached the disk, and some of the directories: the next sync says Ok, and a power loss shows what was lost.
 //! - **I/O error** ([`SimDisk::fail_after`]): one operation fails and did nothing.
 //! - **Full disk** ([`SimDisk::set_room`]): a write beyond the room fails with any part of it written. Room may come back.
+//! - **No descriptors** ([`SimDisk::refuse_opens`]): nothing can be opened or created until that ends.
 //! - **Bit rot** ([`SimDisk::flip`]): a bit of what is at rest is another one.
 //!
 //! Not modelled: a sync that lies, writes to a wrong place, reads that fail only sometimes.
 
 mod node;
+mod world;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use quipu_core::disk::{Disk, DiskError, DiskErrorKind, DiskResult};
+use quipu_core::disk::{Disk, DiskErrorKind, DiskResult};
 
 use crate::rng::Rng;
 use node::{DirNode, FileNode, NodeId};
+use world::{ROOT, World, error};
 
-const ROOT: NodeId = 0;
 /// What an unlimited disk claims to have.
 const UNLIMITED: u64 = 1 << 40;
 
@@ -55,23 +57,6 @@ impl Drop for Handle {
     }
 }
 
-struct World {
-    files: BTreeMap<NodeId, FileNode>,
-    dirs: BTreeMap<NodeId, DirNode>,
-    next_node: NodeId,
-    rng: Rng,
-    life: u64,
-    down: bool,
-    /// Changing operations so far.
-    changes: u64,
-    crash_at: Option<u64>,
-    fail_at: Option<u64>,
-    fail_sync: bool,
-    room: Option<u64>,
-    open: usize,
-    most_open: usize,
-}
-
 impl SimDisk {
     /// An empty disk whose faults are drawn from this seed.
     pub fn new(seed: u64) -> SimDisk {
@@ -87,6 +72,7 @@ impl SimDisk {
             fail_at: None,
             fail_sync: false,
             room: None,
+            refuses_opens: false,
             open: 0,
             most_open: 0,
         };
@@ -144,6 +130,11 @@ impl SimDisk {
     pub fn is_full(&self) -> bool {
         let world = self.lock();
         world.room.is_some_and(|room| world.used() + 8192 > room)
+    }
+
+    /// Whether no file can be opened, as when a process has as many open as it may.
+    pub fn refuse_opens(&self, refuse: bool) {
+        self.lock().refuses_opens = refuse;
     }
 
     /// Bytes of all files together.
@@ -231,107 +222,13 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn error(kind: DiskErrorKind, what: &str) -> DiskError {
-    DiskError { kind, message: what.to_string() }
-}
-
-impl World {
-    fn revive(&mut self) {
-        self.life += 1;
-        (self.down, self.crash_at, self.fail_at, self.fail_sync) = (false, None, None, false);
-    }
-
-    fn up(&self) -> DiskResult<()> {
-        if self.down { Err(error(DiskErrorKind::Io, "the machine is off")) } else { Ok(()) }
-    }
-
-    /// Before an operation that changes something. `Ok(true)`: the machine stops during this one.
-    fn change(&mut self) -> DiskResult<bool> {
-        self.up()?;
-        self.changes += 1;
-        if self.fail_at == Some(self.changes) {
-            return Err(error(DiskErrorKind::Io, "an I/O error"));
-        }
-        self.down = self.crash_at == Some(self.changes);
-        Ok(self.down)
-    }
-
-    fn done(&self) -> DiskResult<()> {
-        self.up()
-    }
-
-    fn find(&self, path: &str) -> DiskResult<NodeId> {
-        let missing = || error(DiskErrorKind::NotFound, &format!("{path}: no such file or directory"));
-        path.split('/').filter(|part| !part.is_empty()).try_fold(ROOT, |dir, part| {
-            self.dirs.get(&dir).and_then(|d| d.now.get(part)).copied().ok_or_else(missing)
-        })
-    }
-
-    fn find_durable(&self, path: &str) -> Option<NodeId> {
-        path.split('/')
-            .filter(|part| !part.is_empty())
-            .try_fold(ROOT, |dir, part| self.dirs.get(&dir).and_then(|d| d.durable().get(part)).copied())
-    }
-
-    /// The directory a path is in, and its name there.
-    fn parent<'p>(&mut self, path: &'p str) -> DiskResult<(&mut DirNode, &'p str)> {
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        Ok((self.dir(dir)?, name))
-    }
-
-    fn dir(&mut self, path: &str) -> DiskResult<&mut DirNode> {
-        let node = self.find(path)?;
-        self.dirs.get_mut(&node).ok_or_else(|| error(DiskErrorKind::Io, "not a directory"))
-    }
-
-    /// Chances for one thing more, which do not depend on how many the thing before it took.
-    fn fork(&mut self) -> Rng {
-        let rng = self.rng.clone();
-        self.rng.bits();
-        rng
-    }
-
-    fn file(&mut self, file: &SimFile) -> DiskResult<&mut FileNode> {
-        if file.handle.life != self.life {
-            return Err(error(DiskErrorKind::Io, "the file was opened before the machine stopped"));
-        }
-        Ok(self.files.get_mut(&file.handle.node).expect("files are never forgotten"))
-    }
-
-    fn collect(&self, dir: NodeId, prefix: &str, out: &mut BTreeMap<String, u64>) {
-        for (name, node) in &self.dirs[&dir].now {
-            match self.files.get(node) {
-                Some(file) => drop(out.insert(format!("{prefix}{name}"), file.now.len() as u64)),
-                None => self.collect(*node, &format!("{prefix}{name}/"), out),
-            }
-        }
-    }
-
-    fn used(&self) -> u64 {
-        let mut all = BTreeMap::new();
-        self.collect(ROOT, "", &mut all);
-        all.values().sum()
-    }
-
-    /// How many of the bytes up to `end` there is room for.
-    fn room_for(&self, len: u64, end: u64) -> u64 {
-        let Some(room) = self.room else { return u64::MAX };
-        let free = room.saturating_sub(self.used());
-        end.saturating_sub(len).min(free)
-    }
-
-    fn new_node(&mut self) -> NodeId {
-        self.next_node += 1;
-        self.next_node
-    }
-}
-
 impl Disk for SimDisk {
     type File = SimFile;
 
     fn open(&self, path: &str) -> DiskResult<SimFile> {
         let world = self.lock();
         world.up()?;
+        world.can_open(path)?;
         let node = world.find(path)?;
         if !world.files.contains_key(&node) {
             return Err(error(DiskErrorKind::Io, &format!("{path} is a directory")));
@@ -342,6 +239,7 @@ impl Disk for SimDisk {
     fn create(&self, path: &str) -> DiskResult<SimFile> {
         let mut world = self.lock();
         world.change()?;
+        world.can_open(path)?;
         if world.room.is_some_and(|room| world.used() >= room) {
             return Err(error(DiskErrorKind::Full, &format!("{path}: no space left on device")));
         }

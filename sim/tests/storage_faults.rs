@@ -113,6 +113,40 @@ fn a_full_disk_refuses_appends_until_a_truncation_and_nothing_needs_a_restart() 
 }
 
 #[test]
+fn without_descriptors_what_needs_one_is_refused_and_nothing_needs_a_restart() {
+    let disk = SimDisk::new(9);
+    let logs: Vec<LogId> = (0..20).map(|partition| LogId { partition, ..LOG }).collect();
+    let one = |log: LogId, at: i64, roll| StoreOp::Append { log, batches: vec![batch(at, &[at], 50)], roll };
+    let (mut store, _) = open(&disk);
+    for log in &logs[..19] {
+        run(&mut store, vec![create(*log), one(*log, 0, false)]);
+    }
+    run(&mut store, vec![create(logs[19]), StoreOp::Checkpoint { clean: false }]);
+    disk.refuse_opens(true);
+    // The first has been closed, the last has no file yet; the one before still is open, but its next segment is not.
+    for (log, roll) in [(0, false), (19, false), (18, true)] {
+        let stored = run(&mut store, vec![one(logs[log], i64::from(log != 19), roll)]);
+        let failure = &stored.failed[0];
+        assert!(failure.full && failure.message.contains("too many open files"), "{failure:?}");
+    }
+    let read = store.reader().read(LogRange { log: logs[1], ..all(0, 1) });
+    assert!(matches!(read, Err(ReadError::Io(e)) if e.is_shortage()));
+    run(&mut store, vec![StoreOp::Remove { log: logs[2] }, StoreOp::Checkpoint { clean: false }]);
+    disk.refuse_opens(false);
+    for (log, end) in [(0, 1), (19, 0), (18, 1)] {
+        let to = Offset(end);
+        let ops = vec![StoreOp::Truncate { log: logs[log], to }, one(logs[log], end, log == 18)];
+        assert!(run(&mut store, ops).failed.is_empty());
+    }
+    run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+    disk.lose_power();
+    let (_, found) = open(&disk);
+    let ends: Vec<i64> = found.logs.iter().map(|l| l.end.0).collect();
+    assert_eq!(ends, [&[2][..], &[1; 16], &[2, 1]].concat());
+    assert!(disk.paths().keys().all(|p| !p.contains(".deleted")), "{:?}", disk.paths());
+}
+
+#[test]
 fn a_full_disk_can_be_emptied_by_retention_and_started_on() {
     let disk = SimDisk::new(3);
     let mut store = filled(&disk, 5);

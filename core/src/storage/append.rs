@@ -10,7 +10,7 @@ use super::ops::{EpochStart, LogFailure};
 use super::point::Witness;
 use super::state::{LogState, Segment, read, write};
 use super::store::{Lane, Store, Trouble};
-use crate::disk::{Disk, DiskErrorKind, DiskResult};
+use crate::disk::{Disk, DiskError, DiskResult};
 use crate::ids::{LogId, Offset};
 use crate::record::Batch;
 use crate::record::batch::PREFIX_BYTES;
@@ -78,10 +78,10 @@ impl<D: Disk> Store<D> {
         self.round.touched.insert(key, (file, dir));
     }
 
-    /// Passes on an answer of the disk, with a full disk as the trouble of this log alone.
+    /// Passes on an answer of the disk, with a shortage as the trouble of this log alone.
     pub(crate) fn or_full<T>(&mut self, log: LogId, result: DiskResult<T>) -> Result<T, Trouble> {
         match result {
-            Err(e) if e.kind == DiskErrorKind::Full => Err(self.full(log, &e)),
+            Err(e) if e.is_shortage() => Err(self.full(log, &e)),
             other => Ok(other?),
         }
     }
@@ -155,12 +155,13 @@ impl<D: Disk> Store<D> {
         if self.round.touched.len() >= self.options.max_open_files {
             self.sync_round()?;
         }
-        let file = self.shelf.file(&view)?;
+        let file = self.shelf.file(&view);
+        let file = self.or_full(log, file)?;
         let position = view.span.bytes;
         for chunk in chunks(&pending.batches) {
             let at = read(&state).segments.last().expect("a log has a segment").span.bytes;
             let written = self.shelf.disk.write_at(&file, at, &parts(chunk));
-            if written.as_ref().is_err_and(|e| e.kind == DiskErrorKind::Full) {
+            if written.as_ref().is_err_and(DiskError::is_shortage) {
                 self.shelf.disk.set_len(&file, at)?;
                 self.round.touched.insert(view.key, (file.clone(), Arc::clone(&view.dir)));
             }
@@ -184,7 +185,7 @@ impl<D: Disk> Store<D> {
         };
         match self.shelf.whole_indexes(&view) {
             Ok(indexes) => write(&state).active().loaded = Some(Box::new((*indexes).clone())),
-            Err(super::error::ReadError::Io(e)) => return Err(e.into()),
+            Err(super::error::ReadError::Io(e)) => return self.or_full(log, Err(e)),
             Err(damage) => return Err(self.take_offline(log, damage.to_string())),
         }
         self.shelf.indexes.forget(&view.key);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::frame;
 use super::names::TMP;
 use super::ops::EpochStart;
-use crate::disk::{Disk, DiskErrorKind, DiskResult};
+use crate::disk::{Disk, DiskResult};
 
 /// One epoch file that is written but not in its place yet.
 pub(crate) struct EpochFile<D: Disk> {
@@ -20,7 +20,7 @@ impl<D: Disk> EpochFile<D> {
         let text = Bytes::from(format(epochs));
         match disk.create(&tmp).and_then(|file| disk.write_at(&file, 0, &[text]).map(|()| file)) {
             Ok(file) => Ok(Some(EpochFile { file, path })),
-            Err(e) if e.kind == DiskErrorKind::Full => frame::remove_if_there(disk, &tmp).map(|()| None),
+            Err(e) if e.is_shortage() => frame::remove_if_there(disk, &tmp).map(|()| None),
             Err(e) => Err(e),
         }
     }

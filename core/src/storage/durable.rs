@@ -59,15 +59,20 @@ impl<D: Disk> Store<D> {
     pub(crate) fn reclaim_some(&mut self) -> Result<(), Trouble> {
         let n = if self.logs.values().any(|l| l.full) { usize::MAX } else { RECLAIMED_A_ROUND };
         let now: Vec<Reclaim> = self.reclaim.drain(..n.min(self.reclaim.len())).collect();
+        let mut later = Vec::new();
         for item in now {
             let (Reclaim::Segment { dir: parent, .. } | Reclaim::Directory(parent)) = &item;
             let parent = if matches!(item, Reclaim::Directory(_)) { "" } else { parent.as_str() };
             if !self.options.synced {
                 self.shelf.disk.sync(&[], &[parent])?;
             }
-            empty(&self.shelf.disk, &item)?;
-            self.markers.push(item);
+            match empty(&self.shelf.disk, &item) {
+                Ok(()) => self.markers.push(item),
+                Err(e) if e.is_shortage() => later.push(item),
+                Err(e) => return Err(e.into()),
+            }
         }
+        self.reclaim.extend(later);
         Ok(())
     }
 
@@ -93,7 +98,7 @@ impl<D: Disk> Store<D> {
         }
         self.sync(files, dirs.into_iter().collect())?;
         self.drop_superseded()?;
-        while !self.reclaim.is_empty() {
+        for _ in 0..self.reclaim.len().div_ceil(RECLAIMED_A_ROUND) {
             self.reclaim_some()?;
         }
         Ok(())
@@ -104,7 +109,7 @@ impl<D: Disk> Store<D> {
         let logs = self.logs.iter().filter_map(|(log, lane)| log_point(*log, lane)).collect();
         match point::save(&self.shelf.disk, &RecoveryPoint { clean, removals: self.removals, logs }) {
             Ok(()) => {}
-            Err(e) if e.kind == DiskErrorKind::Full => return Ok(false),
+            Err(e) if e.is_shortage() => return Ok(false),
             Err(e) => return Err(e.into()),
         }
         for lane in self.logs.values_mut() {
@@ -352,7 +357,7 @@ fn write_new<D: Disk>(disk: &D, path: &str, contents: Bytes) -> DiskResult<Optio
     let written = disk.create(path).and_then(|file| disk.write_at(&file, 0, &[contents]).map(|()| file));
     match written {
         Ok(file) => Ok(Some(file)),
-        Err(e) if e.kind == DiskErrorKind::Full => frame::remove_if_there(disk, path).map(|()| None),
+        Err(e) if e.is_shortage() => frame::remove_if_there(disk, path).map(|()| None),
         Err(e) => Err(e),
     }
 }

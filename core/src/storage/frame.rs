@@ -60,7 +60,7 @@ pub(crate) fn replace<D: Disk>(disk: &D, path: &str, contents: Bytes, sync: bool
     })();
     match written {
         Ok(()) => disk.rename(&tmp, path),
-        Err(e) if e.kind == DiskErrorKind::Full => {
+        Err(e) if e.is_shortage() => {
             remove_if_there(disk, &tmp)?;
             Err(e)
         }

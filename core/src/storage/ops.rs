@@ -95,8 +95,8 @@ pub struct Stored {
 pub struct LogFailure {
     /// The log.
     pub log: LogId,
-    /// The disk is full: what was written of the failed append is cut off again, and every further append to this log is
-    /// refused until a `Truncate` arrives. Otherwise damage was found in this log and it is offline. (A disk that fails is
+    /// The disk is full, or no more files may be open: what was written of the failed append is cut off again, and every
+    /// further append to this log is refused until a `Truncate` arrives. Otherwise damage was found in this log and it is offline. (A disk that fails is
     /// no failure of one log: the whole round is answered with an error, and the directory is dead.)
     pub full: bool,
     /// For people.

@@ -12,7 +12,7 @@ use super::point::{ProducersKept, Witness};
 use super::reader::Reader;
 use super::recover;
 use super::state::{LogState, Shelf, read};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::ids::{LeaderEpoch, LogId, Mark, Offset};
 use crate::time::Timestamp;
 
@@ -69,7 +69,7 @@ pub struct Store<D: Disk> {
 /// What only the lane needs to know of a log.
 pub(crate) struct Lane {
     pub(crate) state: Arc<RwLock<LogState>>,
-    /// Set when the disk was full, until a truncation.
+    /// Set when the disk was full or no file could be opened, until a truncation.
     pub(crate) full: bool,
     /// Nothing is on disk yet: its directory and its first file come with its first batch.
     pub(crate) missing: bool,
@@ -251,17 +251,21 @@ impl<D: Disk> Store<D> {
         let (full, message) = match offline {
             Some(why) => (false, why),
             None if lane.full => {
-                (true, format!("the disk was full; {log:?} takes no appends until it is truncated"))
+                (true, format!("there was no room; {log:?} takes no appends until it is truncated"))
             }
             None => return Ok(()),
         };
         Err(Trouble::Log(LogFailure { log, full, message }))
     }
 
-    /// Marks a log as out of room.
+    /// Marks a log as out of room, or of files that may be open.
     pub(crate) fn full(&mut self, log: LogId, e: &DiskError) -> Trouble {
         self.lane(log).full = true;
-        Trouble::Log(LogFailure { log, full: true, message: format!("the disk is full: {e}") })
+        let message = match e.kind {
+            DiskErrorKind::Full => format!("the disk is full: {e}"),
+            _ => e.to_string(),
+        };
+        Trouble::Log(LogFailure { log, full: true, message })
     }
 
     /// A number that no state of a segment has had.

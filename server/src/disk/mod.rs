@@ -7,17 +7,23 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quipu_core::disk::{Disk, DiskError, DiskErrorKind, DiskResult};
 use rustix::fs::statvfs;
 use rustix::io::{Errno, pread, pwritev};
 
+use crate::descriptors;
 use buffers::Buffers;
 use sync::{SyncPool, Target};
 
 /// Parts of one vectored write at most: the limit of Linux (`IOV_MAX`).
 const PARTS_A_WRITE: usize = 1024;
+/// How often, and how long apart, a descriptor is asked for that must be had: ten seconds in all.
+const DESCRIPTOR_TRIES: usize = 1000;
+const DESCRIPTOR_PAUSE: Duration = Duration::from_millis(10);
 
 /// A directory of a real file system. Clones share it and its sync threads.
 #[derive(Clone)]
@@ -143,19 +149,35 @@ impl Disk for RealDisk {
     }
 }
 
-/// Makes the entries of a directory durable.
+/// Makes the entries of a directory durable. Where no descriptor is to be had for it, some time is waited for one: a sync that
+/// fails is the end of the log directory.
 pub(crate) fn sync_directory(path: &Path) -> DiskResult<()> {
-    let synced = File::open(path).and_then(|directory| directory.sync_all());
-    synced.map_err(|e| failed("make durable the directory", path, &e))
+    for _ in 0..DESCRIPTOR_TRIES {
+        match File::open(path) {
+            Err(e) if is_too_many_open(&e) => thread::sleep(DESCRIPTOR_PAUSE),
+            other => return synced(path, other),
+        }
+    }
+    synced(path, File::open(path))
+}
+
+fn synced(path: &Path, directory: io::Result<File>) -> DiskResult<()> {
+    directory.and_then(|d| d.sync_all()).map_err(|e| failed("make durable the directory", path, &e))
 }
 
 fn failed(doing: &str, path: &Path, e: &io::Error) -> DiskError {
     let kind = match e.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DiskErrorKind::Full,
         io::ErrorKind::NotFound => DiskErrorKind::NotFound,
+        _ if is_too_many_open(e) => DiskErrorKind::TooManyOpen,
         _ => DiskErrorKind::Io,
     };
-    DiskError { kind, message: format!("cannot {doing} {}: {e}", path.display()) }
+    let what_to_do = if kind == DiskErrorKind::TooManyOpen { descriptors::hint(e) } else { String::new() };
+    DiskError { kind, message: format!("cannot {doing} {}: {e}{what_to_do}", path.display()) }
+}
+
+fn is_too_many_open(e: &io::Error) -> bool {
+    matches!(Errno::from_io_error(e), Some(Errno::MFILE | Errno::NFILE))
 }
 
 fn write_all(file: &File, mut at: u64, parts: &[Bytes]) -> Result<(), Errno> {

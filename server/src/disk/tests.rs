@@ -114,7 +114,7 @@ fn rounds_of_several_threads_do_not_mix() {
 }
 
 #[test]
-fn a_full_disk_is_told_apart_from_a_broken_one() {
+fn a_full_disk_and_want_of_descriptors_are_told_apart_from_a_broken_disk() {
     // `/dev/full` answers every write as a full volume does.
     let device = super::RealFile(std::sync::Arc::new(super::Open {
         file: std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap(),
@@ -126,6 +126,11 @@ fn a_full_disk_is_told_apart_from_a_broken_one() {
     assert!(error.message.contains("cannot write at byte 0 of /dev/full"), "{error}");
     let broken = failed("read", &PathBuf::from("f"), &rustix::io::Errno::IO.into());
     assert_eq!(broken.kind, DiskErrorKind::Io);
+    for wanting in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+        let error = failed("open", &PathBuf::from("f"), &wanting.into());
+        assert_eq!(error.kind, DiskErrorKind::TooManyOpen);
+        assert!(error.message.starts_with("cannot open f: ") && error.message.contains("raise"), "{error}");
+    }
     assert_eq!(
         failed("write", &PathBuf::from("f"), &rustix::io::Errno::DQUOT.into()).kind,
         DiskErrorKind::Full

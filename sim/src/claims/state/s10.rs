@@ -64,14 +64,14 @@ mod tests {
         let disk = SimDisk::new(1);
         let dir = format!("t-0-{}", LOG.topic);
         disk.create_dir(&dir).unwrap();
-        disk.sync_dir("").unwrap();
+        disk.sync(&[], &[""]).unwrap();
         let file = disk.create(&format!("{dir}/{:020}.log", 0)).unwrap();
         disk.write_at(&file, 0, &[batch.to_bytes()]).unwrap();
         if sync_file {
-            disk.sync_files(&[file]).into_iter().for_each(|r| r.unwrap());
+            disk.sync(&[file], &[]).unwrap();
         }
         if sync_dir {
-            disk.sync_dir(&dir).unwrap();
+            disk.sync(&[], &[&dir]).unwrap();
         }
         (ghost, disk)
     }
