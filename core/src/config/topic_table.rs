@@ -45,12 +45,12 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .from(&[same("log.flush.interval.messages")])
         .ignored()
-        .doc("Messages between two flushes. Ignored: see quipu.durability."),
+        .doc("Messages between two flushes. Ignored: what is acknowledged is on disk, but with quipu.durability=none."),
     def("flush.ms", Long, FOREVER)
         .at_least(0)
         .from(&[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")])
         .ignored()
-        .doc("Time between two flushes. Ignored: see quipu.durability."),
+        .doc("Time between two flushes. Ignored: what is acknowledged is on disk, but with quipu.durability=none."),
     def("follower.replication.throttled.replicas", List, "")
         .valid(Valid::ThrottledReplicas)
         .ignored()
