@@ -108,7 +108,8 @@ impl Disk for RealDisk {
     fn sync(&self, files: &[RealFile], dirs: &[&str]) -> DiskResult<()> {
         let files = files.iter().map(|file| Target::File(file.clone()));
         let dirs = dirs.iter().map(|dir| Target::Directory(self.at(dir)));
-        self.pool.sync_all(files.chain(dirs).collect())
+        // Files first: on ext4 the commit that a file's sync asks for has the directories' entries in it.
+        self.pool.sync_all(files.chain(dirs))
     }
 
     fn create_dir(&self, path: &str) -> DiskResult<()> {

@@ -64,16 +64,18 @@ struct Left {
 
 impl SyncPool {
     /// Makes all of them durable.
-    pub(super) fn sync_all(&self, mut targets: Vec<Target>) -> DiskResult<()> {
-        match targets.len() {
-            0 => return Ok(()),
-            1 => return targets.remove(0).sync(),
-            _ => {}
+    pub(super) fn sync_all(&self, targets: impl Iterator<Item = Target>) -> DiskResult<()> {
+        let mut targets = targets.peekable();
+        let Some(first) = targets.next() else { return Ok(()) };
+        if targets.peek().is_none() {
+            return first.sync();
         }
-        let left = Left { missing: targets.len(), answer: Ok(()) };
+        let rest: Vec<Target> = targets.collect();
+        let left = Left { missing: rest.len() + 1, answer: Ok(()) };
         let round = Arc::new(Round { left: Mutex::new(left), done: Condvar::new() });
-        self.enqueue(targets, &round);
-        // The caller is one of the threads, and the only one where no other can be had.
+        self.enqueue(rest, &round);
+        // The caller begins at once, while the others wake up. Where no other can be had it does all the work.
+        Job { target: first, round: round.clone() }.run();
         while let Some(job) = self.shared.next() {
             job.run();
         }
@@ -81,14 +83,17 @@ impl SyncPool {
     }
 
     fn enqueue(&self, targets: Vec<Target>, round: &Arc<Round>) {
+        let count = targets.len();
         let mut queue = locked(&self.shared.queue);
         queue.jobs.extend(targets.into_iter().map(|target| Job { target, round: round.clone() }));
-        let wanted = (queue.jobs.len() - 1).min(AT_ONCE - 1);
+        let wanted = queue.jobs.len().min(AT_ONCE - 1);
         while queue.threads < wanted && self.spawn() {
             queue.threads += 1;
         }
+        let wake = count.min(queue.threads);
         drop(queue);
-        self.shared.work.notify_all();
+        // Not all of them: each that wakes for nothing is in the way of one that has something to do.
+        (0..wake).for_each(|_| self.shared.work.notify_one());
     }
 
     /// Whether there is one thread more. Where the system gives none, the others do its work.
