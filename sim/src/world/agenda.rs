@@ -65,7 +65,7 @@ impl<E> Agenda<E> {
     }
 
     /// The next event; time moves on to it.
-    pub fn next(&mut self) -> Option<E> {
+    pub fn pop(&mut self) -> Option<E> {
         let Reverse(planned) = self.heap.pop()?;
         self.now = planned.at;
         Some(planned.event)
@@ -80,9 +80,9 @@ mod tests {
     fn events_come_in_order_of_time_and_then_as_planned() {
         let mut agenda = Agenda::default();
         [(5, 'c'), (1, 'a'), (5, 'd'), (2, 'b')].into_iter().for_each(|(at, what)| agenda.plan(at, what));
-        let order: String = std::iter::from_fn(|| agenda.next()).collect();
+        let order: String = std::iter::from_fn(|| agenda.pop()).collect();
         assert_eq!((order.as_str(), agenda.now()), ("abcd", 5));
         agenda.plan(1, 'e');
-        assert_eq!((agenda.next(), agenda.now()), (Some('e'), 5), "time never goes back");
+        assert_eq!((agenda.pop(), agenda.now()), (Some('e'), 5), "time never goes back");
     }
 }

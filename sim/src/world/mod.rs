@@ -114,7 +114,7 @@ impl World {
     pub fn run(&mut self) -> Option<Broken> {
         self.begin();
         while self.phase != Phase::Over && self.watch.broken.is_none() {
-            let event = self.agenda.next().expect("somebody always looks again");
+            let event = self.agenda.pop().expect("somebody always looks again");
             self.events += 1;
             self.happen(event);
         }
