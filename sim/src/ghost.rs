@@ -30,6 +30,13 @@ pub struct GhostLog {
 }
 
 impl GhostLog {
+    /// A log with these batches, committed up to that offset.
+    pub fn of(batches: Vec<Written>, committed: i64) -> GhostLog {
+        let mut log = GhostLog { committed, ..GhostLog::default() };
+        batches.into_iter().for_each(|batch| log.push(batch));
+        log
+    }
+
     /// The offset after its last batch.
     pub fn end(&self) -> i64 {
         self.batches.last().map_or(self.start, |b| b.next)

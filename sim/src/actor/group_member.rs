@@ -122,6 +122,17 @@ impl GroupMember {
         }
     }
 
+    fn positioned(&mut self, env: &mut Env<'_>, partition: TopicPartition, offset: i64, reset: bool) {
+        if let Some(has) = self.has.get_mut(&partition) {
+            *has = (None, i64::MAX);
+            self.run += 1;
+        }
+        if !reset {
+            let (group, asked_at, at) = (self.plan.group.clone(), self.assigned_at, env.now);
+            env.history.sightings.push(Sighting { group, partition, offset, asked_at, at });
+        }
+    }
+
     fn assigned(&mut self, env: &mut Env<'_>, generation: i32, partitions: Vec<TopicPartition>) {
         env.say(|| {
             let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
@@ -176,20 +187,7 @@ impl Actor for GroupMember {
         match event {
             Event::Assigned(a) => self.assigned(env, a.generation, a.partitions),
             Event::Positioned { partition, offset, instead_of } => {
-                let reset = instead_of.is_some();
-                if let Some(has) = self.has.get_mut(&partition) {
-                    *has = (None, i64::MAX);
-                    self.run += 1;
-                }
-                if !reset {
-                    env.history.sightings.push(Sighting {
-                        group: self.plan.group.clone(),
-                        partition,
-                        offset: offset.0,
-                        asked_at: self.assigned_at,
-                        at: env.now,
-                    });
-                }
+                self.positioned(env, partition, offset.0, instead_of.is_some());
             }
             Event::Records { partition, records, next, end } => {
                 let Some(has) = self.has.get_mut(&partition) else { return };

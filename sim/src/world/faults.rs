@@ -59,6 +59,15 @@ impl World {
                 self.crashes[server] = Some((power, down_ms));
                 self.servers[server].disk.crash_after(operations);
             }
+            Fault::Flip { server, draw } => self.flip(server, draw),
+            Fault::Jump { server, by_ms } => self.servers[server].clock.off_ms += by_ms,
+            _ => self.hamper_server(index, fault),
+        }
+    }
+
+    /// What leaves a broker running, but worse off.
+    fn hamper_server(&mut self, index: usize, fault: &Fault) {
+        match *fault {
             Fault::Stop { server, down_ms } if self.servers[server].is_up() => {
                 self.crashes[server] = Some((false, down_ms));
                 self.with_server(server, |server, around| server.stop(around));
@@ -84,8 +93,6 @@ impl World {
                 self.servers[server].pace = Pace { round_us: round_us * times, read_us: read_us * times };
                 self.end_fault_in(index, ms);
             }
-            Fault::Flip { server, draw } => self.flip(server, draw),
-            Fault::Jump { server, by_ms } => self.servers[server].clock.off_ms += by_ms,
             _ => {}
         }
     }

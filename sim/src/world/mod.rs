@@ -5,6 +5,7 @@ pub mod clock;
 pub mod event;
 mod faults;
 pub mod network;
+mod process;
 pub mod server;
 pub mod user;
 
@@ -70,26 +71,16 @@ impl World {
     /// The world of a plan.
     pub fn new(plan: Plan, aloud: bool) -> World {
         let mut rng = Rng::new(plan.seed);
-        let servers: Vec<Server> = plan
-            .servers
-            .iter()
-            .enumerate()
-            .map(|(id, p)| {
-                let clock =
-                    Clock { started_at: rng.below(1 << 40), drift_ppm: p.drift_ppm, off_ms: p.off_ms };
-                Server::new(id, rng.bits(), clock, p.configs.clone())
-            })
-            .collect();
-        let users = plan
-            .users
-            .iter()
-            .enumerate()
-            .map(|(id, p)| {
-                let clock =
-                    Clock { started_at: rng.below(1 << 40), drift_ppm: p.drift_ppm, off_ms: p.off_ms };
-                User::new(id, rng.bits(), clock, p.does.actor())
-            })
-            .collect();
+        let mut clock = |drift_ppm, off_ms| Clock { started_at: rng.below(1 << 40), drift_ppm, off_ms };
+        let clocks: (Vec<Clock>, Vec<Clock>) = (
+            plan.servers.iter().map(|p| clock(p.drift_ppm, p.off_ms)).collect(),
+            plan.users.iter().map(|p| clock(p.drift_ppm, p.off_ms)).collect(),
+        );
+        let servers = plan.servers.iter().zip(clocks.0).enumerate();
+        let servers: Vec<Server> =
+            servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p.configs.clone())).collect();
+        let users = plan.users.iter().zip(clocks.1).enumerate();
+        let users = users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor())).collect();
         let mut network = Network::new(rng.bits());
         network.set_weather(plan.weather.clone());
         World {

@@ -1,18 +1,14 @@
 //! A broker's process on its machine: the machine, its storage and its connections, driven by events.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Caller, Client, Effect, Input, Note};
-use quipu_core::config::{BrokerConfig, Settings};
+use quipu_core::config::BrokerConfig;
 use quipu_core::exchange::entry::{self, Entry};
 use quipu_core::exchange::records;
-use quipu_core::exchange::replies::Replies;
-use quipu_core::ids::{ConnId, LaneId, Mark};
-use quipu_core::record::check::Rules;
-use quipu_core::storage::ops::{Recovered, StoreOp};
+use quipu_core::ids::{ConnId, LaneId};
 use quipu_core::storage::reader::Reader;
 use quipu_core::storage::{FreshIdentity, Store, StoreOptions};
 use quipu_core::wire;
@@ -21,6 +17,7 @@ use super::agenda::{Agenda, Moment};
 use super::clock::Clock;
 use super::event::{Event, Read, ServerEvent};
 use super::network::{LinkId, Network, Packet, Place, Way};
+use super::process::{Process, settings};
 use crate::disk::SimDisk;
 use crate::rng::Rng;
 use crate::watch::{Scene, Watch};
@@ -62,30 +59,6 @@ pub struct Pace {
 impl Pace {
     /// A good disk.
     pub const FAIR: Pace = Pace { round_us: 400, read_us: 100 };
-}
-
-struct Process {
-    broker: Broker,
-    store: Store<SimDisk>,
-    reader: Reader<SimDisk>,
-    rules: Arc<Rules>,
-    sessions: BTreeMap<ConnId, Session>,
-    accepted: u64,
-    queue: Vec<(Mark, StoreOp)>,
-    /// The round that the disk is at.
-    round: Option<Vec<(Mark, StoreOp)>>,
-    wakes_at: Option<Moment>,
-    effects: Vec<Effect>,
-    out: wire::Out,
-    stopped: bool,
-}
-
-struct Session {
-    link: LinkId,
-    from: Arc<Client>,
-    replies: Replies,
-    /// The records of the next answer are being read.
-    reading: bool,
 }
 
 /// What a server acts upon.
@@ -440,49 +413,5 @@ impl Server {
         // The length goes before; a packet is a whole frame.
         let frame = Bytes::from(pieces.concat()).slice(4..);
         around.network.send(around.agenda, link, Way::Down, Packet::Frame(frame));
-    }
-}
-
-fn settings(configs: &[(String, String)]) -> Settings {
-    let mut settings = Settings::new();
-    for (name, value) in configs {
-        settings.set(name, value).expect("a config that a plan sets");
-    }
-    settings
-}
-
-impl Process {
-    fn new(config: BrokerConfig, seed: u64, store: Store<SimDisk>, found: Recovered) -> Process {
-        Process {
-            broker: Broker::new(config, seed, found),
-            reader: store.reader(),
-            store,
-            rules: Arc::default(),
-            sessions: BTreeMap::new(),
-            accepted: 0,
-            queue: Vec::new(),
-            round: None,
-            wakes_at: None,
-            effects: Vec::new(),
-            out: wire::Out::new(),
-            stopped: false,
-        }
-    }
-
-    fn has(&self, conn: ConnId, link: LinkId) -> bool {
-        self.sessions.get(&conn).is_some_and(|session| session.link == link)
-    }
-
-    fn accept(&mut self, server: usize, link: LinkId) -> ConnId {
-        self.accepted += 1;
-        let conn = ConnId(self.accepted);
-        let from = Client {
-            client_id: String::new(),
-            host: format!("/10.0.1.{link}"),
-            advertised: (format!("broker-{}", server + 1), PORT),
-        };
-        let session = Session { link, from: Arc::new(from), replies: Replies::default(), reading: false };
-        self.sessions.insert(conn, session);
-        conn
     }
 }

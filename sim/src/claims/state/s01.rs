@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn ghost(committed: i64) -> GhostLog {
-        GhostLog { batches: vec![batch(0, 1), batch(2, 2), batch(4, 3)], committed, ..GhostLog::default() }
+        GhostLog::of(vec![batch(0, 1), batch(2, 2), batch(4, 3)], committed)
     }
 
     #[test]

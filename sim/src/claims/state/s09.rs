@@ -70,7 +70,7 @@ mod tests {
     }
 
     fn log(committed: i64) -> GhostLog {
-        GhostLog { batches: vec![batch::read(&bytes("a")).unwrap()], committed, ..GhostLog::default() }
+        GhostLog::of(vec![batch::read(&bytes("a")).unwrap()], committed)
     }
 
     #[test]
