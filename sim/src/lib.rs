@@ -3,9 +3,11 @@
 pub mod actor;
 pub mod batch;
 pub mod claims;
+pub mod command;
 pub mod disk;
 pub mod ghost;
 pub mod history;
+mod panics;
 pub mod plan;
 pub mod rng;
 pub mod run;

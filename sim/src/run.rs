@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::claims::history;
+use crate::panics;
 use crate::plan::Plan;
 use crate::watch::Broken;
 use crate::world::World;
@@ -43,11 +44,7 @@ pub fn run(plan: Plan, aloud: bool) -> Outcome {
         Err(panic) => Some(Broken {
             claim: "P1",
             says: "nothing panics",
-            story: panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
-                .unwrap_or_default(),
+            story: panics::last().unwrap_or_else(|| told(&*panic)),
         }),
     };
     let acknowledged = world.history.acknowledged() as u64;
@@ -63,6 +60,12 @@ pub fn run(plan: Plan, aloud: bool) -> Outcome {
         struck: world.struck.clone(),
         discarded: nothing.then_some("hardly anything was acknowledged"),
     }
+}
+
+fn told(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic").to_string()
 }
 
 fn check_history(world: &World) -> Option<Broken> {

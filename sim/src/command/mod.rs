@@ -1,0 +1,119 @@
+//! The command line: one run, many, what they covered, and a failure made small.
+
+mod failure;
+mod run;
+mod shrink;
+mod sweep;
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Subcommand;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one seed, or one plan.
+    Run {
+        /// The seed that the plan is drawn from.
+        #[arg(long, required_unless_present = "plan")]
+        seed: Option<u64>,
+        /// A plan in a file, as `shrink` writes it.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Tell what happens while it happens.
+        #[arg(long)]
+        trace: bool,
+        /// Print the plan and do nothing.
+        #[arg(long)]
+        show_plan: bool,
+    },
+    /// Run many seeds.
+    Sweep {
+        /// Which: from the first up to, but not with, the second.
+        #[arg(long, value_name = "A..B")]
+        seeds: Seeds,
+        /// How many at once [default: as many as there are processors].
+        #[arg(long)]
+        jobs: Option<usize>,
+        /// Run every so manieth seed a second time, and compare.
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        twice_every: u64,
+        /// Go on after a claim broke.
+        #[arg(long)]
+        keep_going: bool,
+    },
+    /// Make the plan of a failing seed as small as it can be while the same claim breaks.
+    Shrink {
+        /// The seed.
+        #[arg(long, required_unless_present = "plan")]
+        seed: Option<u64>,
+        /// Or a plan in a file.
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Where to write what is left; to the standard output if not given.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Run many seeds and tell what happened in them, and what never did.
+    Coverage {
+        /// Which seeds.
+        #[arg(long, value_name = "A..B")]
+        seeds: Seeds,
+        /// How many at once [default: as many as there are processors].
+        #[arg(long)]
+        jobs: Option<usize>,
+    },
+}
+
+/// Seeds in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds(pub std::ops::Range<u64>);
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Seeds, String> {
+        let wrong = || format!("'{text}' is no range of seeds: write it as 0..1000");
+        let (from, to) = text.split_once("..").ok_or_else(wrong)?;
+        let (from, to) = (from.parse().map_err(|_| wrong())?, to.parse().map_err(|_| wrong())?);
+        if from < to { Ok(Seeds(from..to)) } else { Err(wrong()) }
+    }
+}
+
+impl Command {
+    /// Does it. `Ok(false)`: a claim broke. The error is for a person: the command made no sense.
+    pub fn run(self) -> Result<bool, String> {
+        crate::panics::keep_quiet();
+        match self {
+            Command::Run { seed, plan, trace, show_plan } => {
+                run::run(run::plan_of(seed, plan.as_deref())?, trace, show_plan)
+            }
+            Command::Sweep { seeds, jobs, twice_every, keep_going } => {
+                Ok(sweep::sweep(&seeds.0, &sweep::Options { jobs, twice_every, keep_going }).is_good())
+            }
+            Command::Shrink { seed, plan, out } => {
+                shrink::command(run::plan_of(seed, plan.as_deref())?, out.as_deref())
+            }
+            Command::Coverage { seeds, jobs } => {
+                let options = sweep::Options { jobs, twice_every: u64::MAX, keep_going: true };
+                let swept = sweep::sweep(&seeds.0, &options);
+                swept.print_coverage();
+                Ok(swept.is_good())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_written_as_a_range() {
+        assert_eq!("3..7".parse(), Ok(Seeds(3..7)));
+        for wrong in ["3", "7..3", "3..3", "a..b", "3..", "-1..4"] {
+            assert!(wrong.parse::<Seeds>().unwrap_err().contains("0..1000"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `quipu-sim sweep`: many seeds, on all processors, with a line on how it goes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use super::failure;
+use crate::plan::Plan;
+use crate::plan::fault::Fault;
+use crate::run::{self, Outcome};
+use crate::watch::Broken;
+
+/// How to sweep.
+pub(super) struct Options {
+    pub(super) jobs: Option<usize>,
+    pub(super) twice_every: u64,
+    pub(super) keep_going: bool,
+}
+
+/// What a sweep came to.
+#[derive(Default)]
+pub(super) struct Swept {
+    seeds: u64,
+    discarded: u64,
+    twice: u64,
+    seconds: f64,
+    events: u64,
+    steps: u64,
+    acknowledged: u64,
+    read: u64,
+    struck: BTreeMap<&'static str, u64>,
+    /// Of the hashes of all runs, whatever their order.
+    hash: u64,
+    broken: BTreeMap<u64, Broken>,
+}
+
+/// Runs them all.
+pub(super) fn sweep(seeds: &Range<u64>, options: &Options) -> Swept {
+    let jobs =
+        options.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let (next, stop) = (AtomicU64::new(seeds.start), AtomicBool::new(false));
+    let swept = Mutex::new(Swept::default());
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    one(seed, options, &swept, &stop);
+                }
+            });
+        }
+        scope.spawn(|| tell(seeds, &swept, &stop, began));
+    });
+    let swept = swept.into_inner().expect("no panic under this lock");
+    swept.print(began.elapsed());
+    swept
+}
+
+fn one(seed: u64, options: &Options, swept: &Mutex<Swept>, stop: &AtomicBool) {
+    let plan = Plan::draw(seed);
+    let mut outcome = run::run(plan.clone(), false);
+    let twice = seed.is_multiple_of(options.twice_every.max(1)) && outcome.broken.is_none();
+    if twice {
+        let again = run::run(plan.clone(), false);
+        if again.hash != outcome.hash {
+            outcome.broken = Some(Broken {
+                claim: "P10",
+                says: "one seed is one story",
+                story: format!("the hashes of two runs are {:016x} and {:016x}", outcome.hash, again.hash),
+            });
+        }
+    }
+    let broken = outcome.broken.clone();
+    swept.lock().expect("no panic under this lock").add(seed, outcome, twice);
+    if let Some(broken) = broken
+        && (options.keep_going || !stop.swap(true, Relaxed))
+    {
+        failure::print(&plan, &broken, !options.keep_going);
+    }
+}
+
+fn tell(seeds: &Range<u64>, swept: &Mutex<Swept>, stop: &AtomicBool, began: Instant) {
+    let all = seeds.end - seeds.start;
+    let mut told = Instant::now();
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let swept = swept.lock().expect("no panic under this lock");
+        if swept.seeds >= all || stop.load(Relaxed) {
+            return;
+        }
+        if told.elapsed() >= Duration::from_secs(10) {
+            told = Instant::now();
+            eprintln!("{} of {all} seeds: {}", swept.seeds, swept.rates(began.elapsed()));
+        }
+    }
+}
+
+impl Swept {
+    fn add(&mut self, seed: u64, outcome: Outcome, twice: bool) {
+        self.seeds += 1;
+        self.twice += u64::from(twice);
+        self.discarded += u64::from(outcome.discarded.is_some());
+        self.seconds += outcome.seconds;
+        self.events += outcome.events;
+        self.steps += outcome.steps;
+        self.acknowledged += outcome.acknowledged;
+        self.read += outcome.read;
+        self.hash ^= outcome.hash.wrapping_mul(seed | 1).rotate_left((seed % 63) as u32);
+        for (fault, times) in outcome.struck {
+            *self.struck.entry(fault).or_insert(0) += times;
+        }
+        self.broken.extend(outcome.broken.map(|broken| (seed, broken)));
+    }
+
+    /// Whether all claims held.
+    pub(super) fn is_good(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    fn rates(&self, took: Duration) -> String {
+        let took = took.as_secs_f64().max(0.001);
+        format!(
+            "{:.1} simulated hours, {:.0} simulated seconds and {:.0} events a second, {} faults, {} records acknowledged and {} read",
+            self.seconds / 3600.0,
+            self.seconds / took,
+            self.events as f64 / took,
+            self.struck.values().sum::<u64>(),
+            self.acknowledged,
+            self.read
+        )
+    }
+
+    fn print(&self, took: Duration) {
+        println!("{} seeds in {:.1} s: {}", self.seeds, took.as_secs_f64(), self.rates(took));
+        println!(
+            "{} proved nothing and do not count; {} ran twice; {} steps of brokers; hash of all {:016x}",
+            self.discarded, self.twice, self.steps, self.hash
+        );
+        let faults: Vec<String> =
+            self.struck.iter().map(|(fault, times)| format!("{fault} {times}")).collect();
+        println!("faults: {}", faults.join(", "));
+        let mut claims: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        self.broken.iter().for_each(|(seed, broken)| claims.entry(broken.claim).or_default().push(*seed));
+        claims
+            .iter()
+            .for_each(|(claim, seeds)| println!("BROKEN {claim} in {} seeds: {seeds:?}", seeds.len()));
+        if self.is_good() {
+            println!("all claims held");
+        }
+    }
+
+    /// What happened, and what never did.
+    pub(super) fn print_coverage(&self) {
+        let never: Vec<&str> =
+            Fault::NAMES.into_iter().filter(|name| !self.struck.contains_key(name)).collect();
+        if !never.is_empty() {
+            println!("faults that never struck: {}", never.join(", "));
+        }
+    }
+}
