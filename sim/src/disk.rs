@@ -20,6 +20,7 @@ mod node;
 mod world;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -182,6 +183,14 @@ impl SimDisk {
         let world = self.lock();
         let found = world.find_durable(dir).and_then(|node| world.dirs.get(&node));
         found.map(|d| d.durable().keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The last name with that ending in a directory that is not after `name`, of those that a power loss leaves for certain.
+    pub fn durable_floor(&self, dir: &str, name: &str, ending: &str) -> Option<String> {
+        let world = self.lock();
+        let found = world.find_durable(dir).and_then(|node| world.dirs.get(&node))?;
+        let names = found.durable().range::<str, _>((Bound::Unbounded, Bound::Included(name)));
+        names.rev().map(|(name, _)| name).find(|name| name.ends_with(ending)).cloned()
     }
 
     /// Bytes of a file that a power loss leaves for certain, if so many are there.

@@ -1,5 +1,6 @@
 //! What checkers remember of each broker: everything it ordered to be written, and what of that it called committed.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use quipu_core::broker::door::{Effect, Note};
@@ -23,6 +24,8 @@ pub struct GhostLog {
     pub batches: Vec<Written>,
     /// Bytes before each batch.
     before: Vec<u64>,
+    /// The directory it is in, once somebody asked.
+    dir: OnceCell<String>,
     /// The highest high watermark there ever was.
     pub committed: i64,
     /// The highest start there ever was.
@@ -64,15 +67,16 @@ impl GhostLog {
     pub fn is_durable(&self, log: LogId, offset: i64, disk: &SimDisk) -> bool {
         let place = self.batches.partition_point(|b| b.next <= offset);
         let Some(batch) = self.batches.get(place) else { return false };
-        let suffix = format!("-{}-{}", log.partition, log.topic);
-        let Some(dir) = disk.durable_names("").into_iter().find(|name| name.ends_with(&suffix)) else {
-            return false;
-        };
-        let bases = disk.durable_names(&dir).into_iter().filter_map(|name| segment_base(&name));
-        let Some(base) = bases.filter(|base| *base <= batch.base).max() else { return false };
+        if let Some(found) = self.dir.get().is_none().then(|| directory(disk, log)).flatten() {
+            self.dir.set(found).expect("it was empty");
+        }
+        let Some(dir) = self.dir.get() else { return false };
+        let name = format!("{:020}.log", batch.base);
+        let Some(file) = disk.durable_floor(dir, &name, ".log") else { return false };
+        let base = segment_base(&file).expect("a segment's name");
         let first = self.batches.partition_point(|b| b.base < base);
         let at = self.before[place] - self.before[first];
-        let bytes = disk.durable_bytes(&format!("{dir}/{base:020}.log"), at, batch.size as usize);
+        let bytes = disk.durable_bytes(&format!("{dir}/{file}"), at, batch.size as usize);
         bytes.is_some_and(|bytes| batch::hash(&bytes) == batch.hash)
     }
 }
@@ -144,6 +148,11 @@ pub fn on_disk(disk: &SimDisk, files: &BTreeMap<String, u64>, log: LogId) -> Vec
     segments.sort_unstable();
     let contents = |(_, path): &(i64, &String)| disk.contents(path).unwrap_or_default();
     segments.iter().flat_map(|segment| batch::read_all(&contents(segment))).collect()
+}
+
+fn directory(disk: &SimDisk, log: LogId) -> Option<String> {
+    let suffix = format!("-{}-{}", log.partition, log.topic);
+    disk.durable_names("").into_iter().find(|name| name.ends_with(&suffix))
 }
 
 fn segment_base(name: &str) -> Option<i64> {

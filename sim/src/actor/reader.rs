@@ -29,12 +29,14 @@ pub struct Reader {
     /// Where it is, and the end it was told, by partition.
     at: BTreeMap<TopicPartition, (i64, i64)>,
     run: u64,
+    /// Partitions that could not be read: tried again later.
+    unreadable: Vec<TopicPartition>,
 }
 
 impl Reader {
     /// A reader that does what the plan says.
     pub fn new(plan: ReaderPlan) -> Reader {
-        Reader { plan, at: BTreeMap::new(), run: 0 }
+        Reader { plan, at: BTreeMap::new(), run: 0, unreadable: Vec::new() }
     }
 }
 
@@ -82,6 +84,11 @@ impl Actor for Reader {
     }
 
     fn tick(&mut self, env: &mut Env<'_>) {
+        for partition in std::mem::take(&mut self.unreadable) {
+            self.run += 1;
+            let at = self.at.get(&partition).map_or(0, |(at, _)| *at);
+            env.commands.push(Command::Seek(partition, Start::Offset(Offset(at))));
+        }
         env.commands.push(Command::Poll);
         env.tick_about_ms(if env.loading { 60 } else { 200 });
     }
@@ -108,15 +115,15 @@ impl Actor for Reader {
             }
             Event::Unreadable { partition, failure } => {
                 env.say(|| format!("{partition} cannot be read: {failure}"));
-                self.run += 1;
-                let at = self.at.get(&partition).map_or(0, |(at, _)| *at);
-                env.commands.push(Command::Seek(partition, Start::Offset(Offset(at))));
+                self.unreadable.push(partition);
             }
             _ => {}
         }
     }
 
-    fn ended(&mut self) {}
+    fn ended(&mut self) {
+        self.unreadable.clear();
+    }
 
     fn is_at_rest(&self) -> bool {
         self.at.len() == self.plan.partitions.len() && self.at.values().all(|(at, end)| at >= end)

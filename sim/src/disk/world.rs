@@ -112,9 +112,15 @@ impl World {
     }
 
     pub(super) fn used(&self) -> u64 {
-        let mut all = BTreeMap::new();
-        self.collect(ROOT, "", &mut all);
-        all.values().sum()
+        self.used_in(ROOT)
+    }
+
+    fn used_in(&self, dir: NodeId) -> u64 {
+        let size = |node: &NodeId| match self.files.get(node) {
+            Some(file) => file.now.len() as u64,
+            None => self.used_in(*node),
+        };
+        self.dirs[&dir].now.values().map(size).sum()
     }
 
     /// How many of the bytes up to `end` there is room for.

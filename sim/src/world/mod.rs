@@ -28,6 +28,8 @@ use user::{Outside, User};
 
 /// How long everything may take to come to rest once all is healed, in microseconds: many times every time-out in play.
 const PATIENCE: Moment = 300_000_000;
+/// The same when a disk was damaged, so that some of it may never come to rest.
+const PATIENCE_WITH_DAMAGE: Moment = 20_000_000;
 /// How often somebody looks whether it has.
 const LOOK: Moment = 250_000;
 
@@ -304,7 +306,8 @@ impl World {
 
     fn look(&mut self) {
         let at_rest = self.servers.iter().all(Server::is_up) && self.restless().next().is_none();
-        let tired = self.agenda.now() > self.since + PATIENCE;
+        let patience = if self.plan.damages() { PATIENCE_WITH_DAMAGE } else { PATIENCE };
+        let tired = self.agenda.now() > self.since + patience;
         match self.phase {
             Phase::Rest if at_rest || (tired && self.plan.damages()) => self.drain(),
             Phase::Drain if at_rest || (tired && self.plan.damages()) => self.phase = Phase::Over,

@@ -26,8 +26,10 @@ impl Claim for SequencesFollow {
         let mut new: Vec<Written> = Vec::new();
         for batch in batches {
             let batch = batch::read(&batch.to_bytes()).ok_or("what is written is no batch")?;
-            let mut earlier = old.iter().chain(&new).rev();
-            let last = earlier.find(|b| batch.producer >= 0 && b.producer == batch.producer);
+            if batch.producer < 0 {
+                continue;
+            }
+            let last = old.iter().chain(&new).rev().find(|b| b.producer == batch.producer);
             follows(last, &batch).map_err(|why| format!("{log:?}: {why}"))?;
             new.push(batch);
         }
