@@ -394,3 +394,27 @@ fn compare(store: &Store<SimDisk>, batches: &[Batch], start: i64, rng: &mut Rng)
 fn plain(found: Found) -> (i64, i64) {
     (found.offset.0, found.timestamp.0)
 }
+
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_written_again_before_a_start_vouches_for_it() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let mut store = filled(&disk, 3);
+        disk.fail_next_sync();
+        assert!(store.run(&mut vec![(Mark(9), append(3, 300))]).is_err());
+        drop(store);
+        // The process is killed and starts again: it finds the record, since the system still has its pages.
+        disk.restart();
+        let (store, found) = open(&disk);
+        assert_eq!(found.logs[0].end, Offset(4));
+        drop(store);
+        disk.lose_power();
+        let (_, found) = open(&disk);
+        let (end, damage) = (found.logs[0].end, &found.logs[0].damage);
+        assert_eq!(
+            (end, damage),
+            (Offset(4), &None),
+            "seed {seed}: what a start has told of is there for good"
+        );
+    }
+}

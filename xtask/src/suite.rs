@@ -26,9 +26,12 @@ enum Work {
     Possible(fn() -> Result<Command, String>),
 }
 
+/// Seeds of the event simulator that every run of the suite takes.
+const SIMULATED_SEEDS: u64 = 2_000;
+
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -37,6 +40,7 @@ const STEPS: [Step; 12] = [
     step("server", "a release build of the server", 25, 0, Work::Command(server)),
     step("tests", "every test of the workspace", 30, 50, Work::Command(tests)),
     step("docs", "documentation builds without a warning", 20, 0, Work::Command(docs)),
+    step("sim", "simulated clusters, seeds drawn from the commit", 20, 1_500, Work::Command(sim)),
     step("madsim", "the shell in the deterministic simulator", 25, 1, Work::Command(madsim)),
     step("wire", "our wire tables against Kafka's definitions", 10, 0, Work::Possible(wire)),
     step("clients", "real clients against the server", 20, 20, Work::Command(clients)),
@@ -156,6 +160,10 @@ fn docs() -> Command {
     let mut command = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     command
+}
+
+fn sim() -> Command {
+    tools::sweep(SIMULATED_SEEDS)
 }
 
 fn madsim() -> Command {

@@ -15,6 +15,19 @@ pub(crate) fn wire_schema() -> Result<(), String> {
     run(cargo(&["run", "--quiet", "-p", "quipu-core", "--example", "wire_schema"]), LIMIT).1
 }
 
+/// A sweep of the event simulator over so many seeds that no other commit has run: the range follows from the commit.
+pub(crate) fn sweep(count: u64) -> Command {
+    let first = commit().and_then(|hash| u64::from_str_radix(hash.get(..7)?, 16).ok()).unwrap_or(0);
+    let seeds = format!("{first}..{}", first + count);
+    cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "sweep", "--seeds", &seeds])
+}
+
+/// The commit of the work tree, if git knows it.
+fn commit() -> Option<String> {
+    let asked = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root()).output().ok()?;
+    asked.status.success().then(|| String::from_utf8_lossy(&asked.stdout).trim().to_string())
+}
+
 /// The simulator's tests for the seeds `first..first + count`: every file of sim/tests that says
 /// `cfg(madsim)`, each of which is empty in an ordinary build.
 pub(crate) fn simulate(first: u64, count: u64) -> Command {

@@ -21,12 +21,12 @@ use bytes::Bytes;
 use crate::broker::Broker;
 use crate::broker::door::{Caller, Client, Effect, Input, Note, Produce, ProduceTopic, Request};
 use crate::config::{BrokerConfig, Settings};
-use crate::ids::{ConnId, LaneId, LogId, LookupId, Mark, Offset};
+use crate::ids::{ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
 use crate::producer::ProducerTable;
 use crate::record::check::Refused;
 use crate::record::{Batch, BatchBuilder};
 use crate::storage::ops::{
-    Identity, LogFailure, Lookup, Recovered, RecoveredLog, SegmentSpan, StoreOp, Stored,
+    Identity, LogFailure, LogRange, Lookup, Recovered, RecoveredLog, SegmentSpan, StoreOp, Stored,
 };
 use crate::time::{Instant, Now, Timestamp};
 use crate::wire::dialect::Dialect;
@@ -45,6 +45,9 @@ struct Rig {
     disk: BTreeMap<LogId, Vec<Batch>>,
     /// Complete operations as soon as they are sent.
     prompt: bool,
+    /// Leave what the machine wants to read unread.
+    hold_loads: bool,
+    loads: Vec<(LoadId, LogRange)>,
     free_bytes: u64,
     next_seq: u64,
     replies: BTreeMap<Caller, Response>,
@@ -79,6 +82,8 @@ impl Rig {
             queued: Vec::new(),
             disk: BTreeMap::new(),
             prompt: true,
+            hold_loads: false,
+            loads: Vec::new(),
             free_bytes: 1 << 40,
             next_seq: 0,
             replies: BTreeMap::new(),
@@ -107,18 +112,28 @@ impl Rig {
             }
             Effect::Close { reason, .. } => self.closed.push(reason),
             Effect::Store { mark, op, .. } => self.queued.push((mark, op)),
-            Effect::Load { load, range } => {
-                let all = self.disk.get(&range.log).cloned().unwrap_or_default();
-                let wanted = all.into_iter().filter(|b| {
-                    b.header().last_offset() >= range.from && b.header().next_offset() <= range.below
-                });
-                let result = Ok(wanted.take(2).collect());
-                self.step(Input::Loaded { load, result });
-            }
+            Effect::Load { load, range } if self.hold_loads => self.loads.push((load, range)),
+            Effect::Load { load, range } => self.load(load, range),
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
             Effect::Rules(_) | Effect::Stopped => {}
             Effect::Note(note) => self.notes.push(note),
         }
+    }
+
+    /// Reads what the machine asked for.
+    fn load(&mut self, load: LoadId, range: LogRange) {
+        let all = self.disk.get(&range.log).cloned().unwrap_or_default();
+        let wanted = all
+            .into_iter()
+            .filter(|b| b.header().last_offset() >= range.from && b.header().next_offset() <= range.below);
+        let result = Ok(wanted.take(2).collect());
+        self.step(Input::Loaded { load, result });
+    }
+
+    /// Reads what was held back.
+    fn release_loads(&mut self) {
+        self.hold_loads = false;
+        std::mem::take(&mut self.loads).into_iter().for_each(|(load, range)| self.load(load, range));
     }
 
     /// The lane finishes all it was sent; appends to the logs in `full` find no room.

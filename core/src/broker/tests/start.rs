@@ -1,7 +1,7 @@
 //! Starting over what is on disk: the metadata log is replayed, epochs move on, strays go.
 
 use super::{Rig, batch, recovered};
-use crate::broker::door::Note;
+use crate::broker::door::{Input, Note};
 use crate::ids::{LeaderEpoch, LogId, TopicId};
 use crate::storage::ops::StoreOp;
 use crate::wire::ErrorCode;
@@ -94,4 +94,17 @@ fn topic_logs_without_a_metadata_log_are_never_touched() {
     rig.prompt = false;
     rig.wake();
     assert!(rig.queued.is_empty() && rig.broker.status().dead.unwrap().contains("no metadata log"));
+}
+
+#[test]
+fn a_stop_while_the_metadata_log_is_read_stops_and_nothing_starts_any_more() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    let mut rig = restart(rig);
+    rig.hold_loads = true;
+    rig.wake();
+    assert!(!rig.broker.status().ready);
+    rig.step(Input::Stop);
+    rig.release_loads();
+    assert!(!rig.broker.status().ready && rig.broker.status().dead.is_none());
 }

@@ -235,3 +235,16 @@ fn processed_records_are_committed_from_time_to_time() {
     bench.pass(5_000);
     assert!(bench.find(ApiKey::OffsetCommit).is_none(), "nothing new, nothing to commit");
 }
+
+#[test]
+fn joining_anew_answers_the_commit_that_the_old_member_had_under_way() {
+    let mut bench = stable();
+    bench.news();
+    bench.command(Command::Processed { partition: at(0), next: Offset(8) });
+    bench.command(Command::Commit { tag: 6 });
+    bench.heard(ApiKey::OffsetCommit);
+    bench.command(Command::Join(MemberSettings::new("g", vec!["t".into()])));
+    let told = bench.news();
+    let unknown = |e: &Event| matches!(e, Event::Committed { tag: Some(6), outcome: Outcome::Unknown(_) });
+    assert_eq!(told.iter().filter(|e| unknown(e)).count(), 1, "{told:?}");
+}
