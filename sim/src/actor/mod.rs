@@ -6,6 +6,7 @@ pub mod group_member;
 pub mod operator;
 pub mod producer;
 pub mod reader;
+pub mod veteran;
 
 use quipu_core::client::ClientSettings;
 use quipu_core::client::{Command, Event};

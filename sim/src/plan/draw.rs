@@ -7,6 +7,7 @@ use crate::actor::group_member::MemberPlan;
 use crate::actor::operator::{OperatorPlan, TopicPlan};
 use crate::actor::producer::ProducerPlan;
 use crate::actor::reader::ReaderPlan;
+use crate::actor::veteran::VeteranPlan;
 use crate::rng::Rng;
 use crate::world::network::Weather;
 
@@ -43,6 +44,7 @@ fn draw_server(rng: &mut Rng) -> ServerPlan {
         pair("log.flush.offset.checkpoint.interval.ms", 200 + rng.below(5_000)),
         pair("log.retention.check.interval.ms", 500 + rng.below(5_000)),
         pair("offsets.topic.num.partitions", 1 + rng.below(3)),
+        pair("offsets.retention.check.interval.ms", 200 + rng.below(5_000)),
         pair("offsets.topic.segment.bytes", 2_000 + rng.below(30_000)),
         pair("group.initial.rebalance.delay.ms", rng.below(1_000)),
         pair("group.min.session.timeout.ms", 500),
@@ -65,8 +67,10 @@ fn draw_topics(rng: &mut Rng) -> Vec<TopicPlan> {
     let count = 1 + rng.below(3);
     (0..count)
         .map(|i| {
+            // Some so small that a round of the disk often begins several segments.
+            let segment = if rng.percent(30) { 300 + rng.below(4_000) } else { 2_000 + rng.below(60_000) };
             let mut configs = vec![
-                pair("internal.segment.bytes", 2_000 + rng.below(60_000)),
+                pair("internal.segment.bytes", segment),
                 pair("index.interval.bytes", 1 + rng.below(8_000)),
             ];
             if rng.percent(25) {
@@ -91,6 +95,14 @@ fn draw_users(rng: &mut Rng, topics: &[TopicPlan]) -> Vec<UserPlan> {
     })];
     for _ in 0..1 + rng.below(3) {
         deeds.push(Deeds::Produce(draw_producer(rng, &all)));
+    }
+    if rng.percent(25) {
+        deeds.push(Deeds::Wrap(VeteranPlan {
+            partition: all[rng.below(all.len() as u64) as usize].clone(),
+            left: rng.below(40) as i32,
+            batch: 1 + rng.below(4),
+            every_ms: 20 + rng.below(200),
+        }));
     }
     for _ in 0..rng.below(3) {
         deeds.push(Deeds::Read(ReaderPlan {

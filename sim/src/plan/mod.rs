@@ -11,6 +11,7 @@ use crate::actor::group_member::{GroupMember, MemberPlan};
 use crate::actor::operator::{Operator, OperatorPlan};
 use crate::actor::producer::{Producer, ProducerPlan};
 use crate::actor::reader::{Reader, ReaderPlan};
+use crate::actor::veteran::{Veteran, VeteranPlan};
 use crate::world::network::Weather;
 use fault::FaultPlan;
 
@@ -62,6 +63,8 @@ pub enum Deeds {
     Operate(OperatorPlan),
     /// Writes.
     Produce(ProducerPlan),
+    /// Writes with sequence numbers that begin again.
+    Wrap(VeteranPlan),
     /// Reads partitions of its choice.
     Read(ReaderPlan),
     /// Reads as a member of a group.
@@ -76,6 +79,7 @@ impl Deeds {
         match self.clone() {
             Deeds::Operate(plan) => Box::new(Operator::new(plan)),
             Deeds::Produce(plan) => Box::new(Producer::new(plan)),
+            Deeds::Wrap(plan) => Box::new(Veteran::new(plan)),
             Deeds::Read(plan) => Box::new(Reader::new(plan)),
             Deeds::Join(plan) => Box::new(GroupMember::new(plan)),
             Deeds::Audit(plan) => Box::new(Auditor::new(plan)),
