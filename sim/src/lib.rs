@@ -7,6 +7,7 @@ pub mod command;
 pub mod disk;
 pub mod ghost;
 pub mod history;
+pub mod mutants;
 mod panics;
 pub mod plan;
 pub mod rng;
