@@ -1,10 +1,10 @@
 //! What checkers remember of each broker: everything it ordered to be written, and what of that it called committed.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use quipu_core::broker::door::{Effect, Note};
-use quipu_core::ids::LogId;
+use quipu_core::ids::{LogId, Mark};
 use quipu_core::storage::ops::{Recovered, StoreOp};
 
 use crate::batch::{self, Written};
@@ -15,6 +15,8 @@ use crate::disk::SimDisk;
 pub struct Ghost {
     /// By log.
     pub logs: BTreeMap<LogId, GhostLog>,
+    /// Checkpoints under way: what each will vouch for once it is done.
+    checkpoints: VecDeque<(Mark, BTreeMap<LogId, i64>)>,
 }
 
 /// One log.
@@ -30,6 +32,8 @@ pub struct GhostLog {
     pub committed: i64,
     /// The highest start there ever was.
     pub start: i64,
+    /// Everything below is vouched for by the recovery point, unless the disk was too full to write it.
+    pub vouched: i64,
 }
 
 impl GhostLog {
@@ -85,12 +89,27 @@ impl Ghost {
     /// Takes note of what the machine ordered and said.
     pub fn effect(&mut self, effect: &Effect) {
         match effect {
+            Effect::Store { op: StoreOp::Checkpoint { .. }, mark, .. } => {
+                let ends = self.logs.iter().map(|(id, log)| (*id, log.end())).collect();
+                self.checkpoints.push_back((*mark, ends));
+            }
             Effect::Store { op, .. } => self.ordered(op),
             Effect::Note(Note::Committed { log, high }) => {
                 let log = self.logs.entry(*log).or_default();
                 log.committed = log.committed.max(high.0);
             }
             _ => {}
+        }
+    }
+
+    /// The disk has done everything up to this.
+    pub fn stored(&mut self, done: Mark) {
+        while let Some((_, ends)) = self.checkpoints.pop_front_if(|(mark, _)| *mark <= done) {
+            for (id, end) in ends {
+                if let Some(log) = self.logs.get_mut(&id) {
+                    log.vouched = log.vouched.max(end);
+                }
+            }
         }
     }
 
@@ -102,7 +121,11 @@ impl Ghost {
                     log.push(batch::read(&batch.to_bytes()).expect("what is written is a batch"));
                 }
             }
-            StoreOp::Truncate { log, to } => self.logs.entry(*log).or_default().truncate(to.0),
+            StoreOp::Truncate { log, to } => {
+                let log = self.logs.entry(*log).or_default();
+                log.truncate(to.0);
+                log.vouched = log.vouched.min(to.0);
+            }
             StoreOp::Trim { log, start } => {
                 let log = self.logs.entry(*log).or_default();
                 log.start = log.start.max(start.0);
@@ -118,6 +141,7 @@ impl Ghost {
     /// A start has found these logs: what is remembered is what lies on the disk now, read by the checkers themselves.
     pub fn started(&mut self, disk: &SimDisk, found: &Recovered, damaged: bool) {
         let files = disk.paths();
+        self.checkpoints.clear();
         let mut logs = BTreeMap::new();
         for log in &found.logs {
             let before = self.logs.get(&log.log);
@@ -126,6 +150,7 @@ impl Ghost {
                 // Of a damaged disk less may be left than there was.
                 committed: before.filter(|_| !damaged).map_or(log.end.0, |b| b.committed.max(log.end.0)),
                 start: log.start.0.max(before.map_or(0, |b| b.start)),
+                vouched: log.end.0,
                 ..GhostLog::default()
             };
             on_disk(disk, &files, log.log).into_iter().for_each(|batch| ghost.push(batch));

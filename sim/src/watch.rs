@@ -84,6 +84,9 @@ impl Watch {
 
     /// An input is about to be given to a broker.
     pub fn asking(&mut self, server: usize, broker: &Broker, input: &Input) {
+        if let Input::Stored { result: Ok(stored), .. } = input {
+            self.ghosts[server].stored(stored.done);
+        }
         self.claims.iter_mut().for_each(|c| c.asking(server, broker, input));
     }
 

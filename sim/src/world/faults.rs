@@ -119,8 +119,8 @@ impl World {
         self.servers[server].disk.flip(path, at, bit);
     }
 
-    /// Records at and beyond a damaged byte of a log may be lost: on one broker they have no other copy, and past the
-    /// recovery point damage cannot be told from a torn tail.
+    /// Records at and beyond a damaged byte of a log may be lost if it lies past the recovery point, where damage cannot be
+    /// told from a torn tail. Below it nothing may go, though it need not be readable any more.
     fn excuse(&mut self, server: usize, path: &str, at: u64) {
         let Some((dir, file)) = path.split_once('/') else { return };
         let of = TopicPartition::new;
@@ -132,10 +132,21 @@ impl World {
             end += batch.size;
             end > at
         });
-        if let (Some(hit), Ok(index)) = (hit, index.parse()) {
+        let vouched = self.vouched(server, dir);
+        if let (Some(hit), Ok(index)) = (hit.filter(|hit| hit.next > vouched), index.parse()) {
             let from = self.history.excused.entry(of(topic, index)).or_insert(hit.base);
             *from = hit.base.min(*from);
         }
+    }
+
+    /// Up to where the recovery point vouches for the log in a directory. A disk that gets full may have had no room for it.
+    fn vouched(&self, server: usize, dir: &str) -> i64 {
+        if self.plan.faults.iter().any(|f| matches!(f.what, Fault::Full { .. })) {
+            return 0;
+        }
+        let mut logs = self.watch.ghosts[server].logs.iter();
+        let found = logs.find(|(id, _)| dir.ends_with(&format!("-{}-{}", id.partition, id.topic)));
+        found.map_or(0, |(_, log)| log.vouched)
     }
 
     fn end_fault_in(&mut self, index: usize, ms: u64) {
