@@ -159,7 +159,7 @@ fn draw_members(rng: &mut Rng, topics: &[TopicPlan], deeds: &mut Vec<Deeds>) -> 
 
 /// Which kinds of faults a seed has, how often, and what each is.
 fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
-    let kinds: Vec<u64> = (0..16).filter(|kind| rng.percent(if *kind == 10 { 7 } else { 35 })).collect();
+    let kinds: Vec<u64> = (0..17).filter(|kind| rng.percent(if *kind == 10 { 7 } else { 35 })).collect();
     if kinds.is_empty() {
         return Vec::new();
     }
@@ -206,7 +206,8 @@ fn draw_fault(rng: &mut Rng, kind: u64, users: usize) -> Fault {
             },
             ms,
         },
-        14 => Fault::Jump { server, by_ms: [1_000, -1_000, 3_600_000, -3_600_000][rng.below(4) as usize] },
+        14 => Fault::CrashCheckpointing { server, operations: rng.below(60), power, down_ms },
+        15 => Fault::Jump { server, by_ms: [1_000, -1_000, 3_600_000, -3_600_000][rng.below(4) as usize] },
         _ => Fault::KillUser { user, down_ms },
     }
 }

@@ -25,6 +25,8 @@ pub enum Fault {
     CrashWriting { server: usize, operations: u64, power: bool, down_ms: u64 },
     /// A broker's machine loses power, and again so many disk operations into its recovery.
     CrashRecovering { server: usize, operations: u64, power: bool, down_ms: u64 },
+    /// A broker's machine stops so many disk operations into its next checkpoint.
+    CrashCheckpointing { server: usize, operations: u64, power: bool, down_ms: u64 },
     /// A broker is stopped in order, and started again.
     Stop { server: usize, down_ms: u64 },
     /// A broker's process stands still.
@@ -59,6 +61,7 @@ impl Fault {
             Fault::PowerLoss { .. } => "power loss",
             Fault::CrashWriting { .. } => "crash while writing",
             Fault::CrashRecovering { .. } => "crash while recovering",
+            Fault::CrashCheckpointing { .. } => "crash while checkpointing",
             Fault::Stop { .. } => "orderly stop",
             Fault::Pause { .. } => "pause",
             Fault::FailSync { .. } => "failed sync",
@@ -80,11 +83,12 @@ impl Fault {
     }
 
     /// All names, in order.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "kill",
         "power loss",
         "crash while writing",
         "crash while recovering",
+        "crash while checkpointing",
         "orderly stop",
         "pause",
         "failed sync",

@@ -299,6 +299,7 @@ impl World {
             server.disk.calm();
             server.pace = server::Pace::FAIR;
             server.paused_until = 0;
+            server.crash_in_checkpoint = None;
         }
         self.crashes.iter_mut().for_each(|c| *c = None);
         self.agenda.plan_in(LOOK, Event::Look);

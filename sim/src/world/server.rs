@@ -9,6 +9,7 @@ use quipu_core::config::BrokerConfig;
 use quipu_core::exchange::entry::{self, Entry};
 use quipu_core::exchange::records;
 use quipu_core::ids::{ConnId, LaneId};
+use quipu_core::storage::ops::StoreOp;
 use quipu_core::storage::reader::Reader;
 use quipu_core::storage::{FreshIdentity, Store, StoreOptions};
 use quipu_core::wire;
@@ -41,6 +42,8 @@ pub struct Server {
     pub pace: Pace,
     /// Nothing happens in the process before.
     pub paused_until: Moment,
+    /// So many operations into its next checkpoint the machine stops.
+    pub crash_in_checkpoint: Option<u64>,
     /// Why the last start was refused.
     pub refused: Option<String>,
     process: Option<Process>,
@@ -93,6 +96,7 @@ impl Server {
             configs,
             pace: Pace::FAIR,
             paused_until: 0,
+            crash_in_checkpoint: None,
             refused: None,
             process: None,
             rng,
@@ -149,6 +153,7 @@ impl Server {
         }
         self.process = None;
         self.paused_until = 0;
+        self.crash_in_checkpoint = None;
     }
 
     /// Lets the disk go on with the round under way until a crash that was planned, or its end.
@@ -249,6 +254,10 @@ impl Server {
     fn round_done(&mut self, around: &mut Around<'_>) {
         let Some(process) = &mut self.process else { return };
         let Some(mut round) = process.round.take() else { return };
+        let checkpoints = round.iter().any(|(_, op)| matches!(op, StoreOp::Checkpoint { .. }));
+        if let Some(operations) = self.crash_in_checkpoint.take_if(|_| checkpoints) {
+            self.disk.crash_after(operations);
+        }
         let result = process.store.run(&mut round);
         if self.disk.is_down() {
             // The machine stopped in the middle of the round. The world finds it so.
