@@ -24,10 +24,12 @@ pub struct History {
     pub sightings: Vec<Sighting>,
     /// Offsets asked for.
     pub lookups: Vec<OffsetLookup>,
-    /// DeleteRecords, by when it was asked for: nothing below is expected any more.
-    pub trims: Vec<(Moment, TopicPartition, i64)>,
+    /// DeleteRecords, in the order they were asked for: nothing below is expected any more.
+    pub trims: Vec<Trim>,
     /// From which offset on a partition's records may be lost, since they lay on a damaged disk and nowhere else.
     pub excused: BTreeMap<TopicPartition, i64>,
+    /// Whether any disk was damaged.
+    pub damaged: bool,
     /// What was read that nobody wrote so.
     pub garbled: Vec<String>,
     /// Each partition as the last reader found it, from its first record on.
@@ -120,6 +122,21 @@ pub struct Commit {
     /// When its fate was known.
     pub done_at: Moment,
     /// What became of it.
+    pub fate: Fate,
+}
+
+/// A DeleteRecords of one partition.
+#[derive(Clone, Debug)]
+pub struct Trim {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Everything below is to go.
+    pub offset: i64,
+    /// When it was asked for.
+    pub at: Moment,
+    /// When its fate was known.
+    pub done_at: Moment,
+    /// What became of it; if it was done, the log start that was told.
     pub fate: Fate,
 }
 

@@ -1,9 +1,9 @@
 //! A member of a consumer group: reads what the group gives it, commits what it has processed, and comes and goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::client::{ClientSettings, ConsumerSettings, MemberSettings};
-use quipu_core::client::{Command, Event, Outcome, Reset, TopicPartition};
+use quipu_core::client::{Command, Event, Fetched, Outcome, Reset, TopicPartition};
 use quipu_core::ids::Offset;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,8 @@ pub struct GroupMember {
     /// Its partitions, with what it has processed and the end it was told.
     has: BTreeMap<TopicPartition, (Option<i64>, i64)>,
     assigned_at: u64,
+    /// The partitions of which it has seen where this generation begins.
+    placed: BTreeSet<TopicPartition>,
     joined: bool,
     run: u64,
     commits: u64,
@@ -48,6 +50,7 @@ impl GroupMember {
             plan,
             has: BTreeMap::new(),
             assigned_at: 0,
+            placed: BTreeSet::new(),
             joined: false,
             run: 0,
             commits: 0,
@@ -101,17 +104,24 @@ impl GroupMember {
     }
 
     fn committed(&mut self, env: &mut Env<'_>, tag: u64, outcome: &Outcome<Vec<(TopicPartition, Offset)>>) {
-        for place in self.pending.remove(&tag).unwrap_or_default() {
-            let commit = &mut env.history.commits[place];
+        let places = self.pending.remove(&tag).unwrap_or_default();
+        let mut done = if let Outcome::Done(list) = outcome { list.clone() } else { Vec::new() };
+        for place in &places {
+            let commit = &mut env.history.commits[*place];
             commit.done_at = env.now;
+            let mine = |(p, o): &(TopicPartition, Offset)| (p, o.0) == (&commit.partition, commit.offset);
             commit.fate = match outcome {
-                Outcome::Done(list) => {
-                    let done = list.iter().any(|(p, o)| (p, o.0) == (&commit.partition, commit.offset));
-                    if done { Fate::Done(None) } else { Fate::Unknown }
-                }
+                Outcome::Done(_) if done.extract_if(.., |d| mine(d)).next().is_some() => Fate::Done(None),
+                Outcome::Done(_) | Outcome::Unknown(_) => Fate::Unknown,
                 Outcome::Failed(_) => Fate::Failed,
-                Outcome::Unknown(_) => Fate::Unknown,
             };
+        }
+        // What was processed before the client got to send the commit went with it.
+        let at = places.first().map_or(env.now, |place| env.history.commits[*place].at);
+        for (partition, offset) in done {
+            let (group, by) = (self.plan.group.clone(), (env.user, env.life));
+            let (offset, done_at, fate) = (offset.0, env.now, Fate::Done(None));
+            env.history.commits.push(Commit { group, by, partition, offset, at, done_at, fate });
         }
         match outcome {
             Outcome::Done(list) => env.say(|| format!("commit {tag} is done, {} partitions", list.len())),
@@ -122,14 +132,42 @@ impl GroupMember {
         }
     }
 
-    fn positioned(&mut self, env: &mut Env<'_>, partition: TopicPartition, offset: i64, reset: bool) {
-        if let Some(has) = self.has.get_mut(&partition) {
+    /// Where a partition begins in this generation tells which offset was committed; -1: none.
+    fn sight(&mut self, env: &mut Env<'_>, partition: &TopicPartition, offset: i64) {
+        if self.placed.insert(partition.clone()) {
+            let (group, asked_at, at) = (self.plan.group.clone(), self.assigned_at, env.now);
+            let partition = partition.clone();
+            env.history.sightings.push(Sighting { group, partition, offset, asked_at, at });
+        }
+    }
+
+    fn positioned(&mut self, env: &mut Env<'_>, partition: &TopicPartition, instead_of: Option<i64>) {
+        if let Some(has) = self.has.get_mut(partition) {
             *has = (None, i64::MAX);
             self.run += 1;
+            self.sight(env, partition, instead_of.unwrap_or(-1));
         }
-        if !reset {
-            let (group, asked_at, at) = (self.plan.group.clone(), self.assigned_at, env.now);
-            env.history.sightings.push(Sighting { group, partition, offset, asked_at, at });
+    }
+
+    fn read(
+        &mut self,
+        env: &mut Env<'_>,
+        partition: TopicPartition,
+        records: &[Fetched],
+        (next, end): (Offset, Offset),
+    ) {
+        if !self.has.contains_key(&partition) {
+            return;
+        }
+        let begins = records.first().map_or(next.0, |r| r.record.offset.0);
+        self.sight(env, &partition, begins);
+        self.has.insert(partition.clone(), (Some(next.0), end.0));
+        self.unsaved |= !records.is_empty();
+        let of = (Some(self.plan.group.clone()), self.run);
+        reader::note(env, of, partition.clone(), records, (next, end));
+        env.commands.push(Command::Processed { partition, next });
+        if !records.is_empty() {
+            env.commands.push(Command::Poll);
         }
     }
 
@@ -140,6 +178,7 @@ impl GroupMember {
         });
         self.assigned_at = env.now;
         self.run += 1;
+        self.placed.clear();
         let before = std::mem::take(&mut self.has);
         // What it keeps it goes on with; the client is asked anew for the rest.
         self.has = partitions
@@ -176,6 +215,8 @@ impl Actor for GroupMember {
         } else if self.pending.is_empty() {
             self.commit(env);
             if env.loading && env.rng.percent(self.plan.leaves_percent) {
+                // The client commits what is processed by then before it goes.
+                self.offer(env);
                 env.commands.push(Command::Leave);
             }
         }
@@ -186,19 +227,12 @@ impl Actor for GroupMember {
     fn told(&mut self, env: &mut Env<'_>, event: Event) {
         match event {
             Event::Assigned(a) => self.assigned(env, a.generation, a.partitions),
-            Event::Positioned { partition, offset, instead_of } => {
-                self.positioned(env, partition, offset.0, instead_of.is_some());
+            Event::Positioned { partition, instead_of, .. } => {
+                let instead_of = instead_of.map(|o| o.0);
+                self.positioned(env, &partition, instead_of);
             }
             Event::Records { partition, records, next, end } => {
-                let Some(has) = self.has.get_mut(&partition) else { return };
-                *has = (Some(next.0), end.0);
-                self.unsaved |= !records.is_empty();
-                let of = (Some(self.plan.group.clone()), self.run);
-                reader::note(env, of, partition.clone(), &records, (next, end));
-                env.commands.push(Command::Processed { partition, next });
-                if !records.is_empty() {
-                    env.commands.push(Command::Poll);
-                }
+                self.read(env, partition, &records, (next, end));
             }
             Event::Revoked { partitions, .. } => {
                 // What the client commits before it gives them back.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quipu_core::client::{Command, Event, Target, TopicPartition};
+use quipu_core::client::{CallError, Command, Event, Target, TopicPartition};
 use quipu_core::wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use quipu_core::wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
@@ -12,6 +12,7 @@ use quipu_core::wire::{ErrorCode, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Env};
+use crate::history::{Fate, Trim};
 
 /// A topic of a plan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct OperatorPlan {
 
 enum Deed {
     Make(usize),
+    /// The place in the history of a DeleteRecords.
+    Trim(usize),
     Other,
 }
 
@@ -89,11 +92,46 @@ impl Operator {
         let partition = TopicPartition::new(name.as_str(), index);
         let seen = env.history.polls.iter().rev().find(|p| p.partition == partition).map_or(0, |p| p.next);
         let offset = env.rng.below(seen.max(0) as u64 + 1) as i64;
-        env.history.trims.push((env.now, partition.clone(), offset));
+        let place = env.history.trims.len();
+        env.history.trims.push(Trim {
+            partition: partition.clone(),
+            offset,
+            at: env.now,
+            done_at: u64::MAX,
+            fate: Fate::Open,
+        });
         let partitions = vec![DeleteRecordsPartition { partition_index: index, offset }];
         let topics = vec![DeleteRecordsTopic { name, partitions }];
         let request = DeleteRecordsRequest { topics, timeout_ms: 5_000 };
-        self.ask(env, Deed::Other, Target::Leader(partition), request.into());
+        self.ask(env, Deed::Trim(place), Target::Leader(partition), request.into());
+    }
+
+    fn make_again(&mut self, env: &mut Env<'_>, which: usize, result: &Result<Response, CallError>) {
+        let code = match result {
+            Ok(Response::CreateTopics(r)) => r.topics.first().map(|t| t.error_code),
+            _ => None,
+        };
+        if matches!(code, Some(ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS)) {
+            self.made[which] = true;
+        } else {
+            env.say(|| {
+                let why = result.as_ref().err();
+                format!("{} is not made yet: {code:?} {why:?}", self.plan.topics[which].name)
+            });
+            self.make(env, which);
+        }
+    }
+}
+
+/// What a DeleteRecords of one partition was answered.
+pub(super) fn trimmed(result: &Result<Response, CallError>) -> Fate {
+    match result {
+        Ok(Response::DeleteRecords(r)) => match r.topics.first().and_then(|t| t.partitions.first()) {
+            Some(told) if told.error_code.is_none() => Fate::Done(Some(told.low_watermark)),
+            _ => Fate::Unknown,
+        },
+        Err(CallError::Failed(_) | CallError::Unsupported(_)) => Fate::Failed,
+        _ => Fate::Unknown,
     }
 }
 
@@ -134,18 +172,13 @@ impl Actor for Operator {
         let Event::Answered { tag, result } = event else { return };
         let Some(deed) = self.asked.remove(&tag) else { return };
         env.trace.mark(&[env.now, tag, u64::from(result.is_ok())]);
-        let Deed::Make(which) = deed else { return };
-        let code = match &result {
-            Ok(Response::CreateTopics(r)) => r.topics.first().map(|t| t.error_code),
-            _ => None,
-        };
-        if matches!(code, Some(ErrorCode::NONE | ErrorCode::TOPIC_ALREADY_EXISTS)) {
-            self.made[which] = true;
-        } else {
-            env.say(|| {
-                format!("{} is not made yet: {code:?} {:?}", self.plan.topics[which].name, result.err())
-            });
-            self.make(env, which);
+        match deed {
+            Deed::Make(which) => self.make_again(env, which, &result),
+            Deed::Trim(place) => {
+                let trim = &mut env.history.trims[place];
+                (trim.fate, trim.done_at) = (trimmed(&result), env.now);
+            }
+            Deed::Other => {}
         }
     }
 

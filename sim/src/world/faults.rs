@@ -119,6 +119,7 @@ impl World {
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
         self.watch.damaged[server] = true;
+        self.history.damaged = true;
         self.excuse(server, path, at);
         self.servers[server].disk.flip(path, at, bit);
     }

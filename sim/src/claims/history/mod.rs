@@ -5,6 +5,8 @@ pub mod h05;
 pub mod h07;
 pub mod h08;
 pub mod h09;
+pub mod h10;
+pub mod h14;
 
 use crate::claims::Verdict;
 use crate::history::History;
@@ -20,7 +22,7 @@ pub struct HistoryClaim {
 }
 
 /// All of them.
-pub const ALL: [HistoryClaim; 5] = [
+pub const ALL: [HistoryClaim; 7] = [
     HistoryClaim { id: "H8", says: "what is read is what was written", check: h08::check },
     HistoryClaim { id: "H1", says: "an acknowledged record is never lost", check: h01::check },
     HistoryClaim { id: "H5", says: "an idempotent producer's record is written once", check: h05::check },
@@ -29,6 +31,12 @@ pub const ALL: [HistoryClaim; 5] = [
         id: "H9",
         says: "readers see each partition in order and without a gap",
         check: h09::check,
+    },
+    HistoryClaim { id: "H10", says: "offsets asked for agree with what was done before", check: h10::check },
+    HistoryClaim {
+        id: "H14",
+        says: "a committed offset is the newest, and skips nothing",
+        check: h14::check,
     },
 ];
 
