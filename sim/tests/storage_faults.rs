@@ -64,6 +64,20 @@ fn filled(disk: &SimDisk, batches: i64) -> Store<SimDisk> {
 }
 
 #[test]
+fn a_checkpoint_that_finds_no_room_says_so() {
+    let disk = SimDisk::new(1);
+    let mut store = filled(&disk, 3);
+    disk.set_room(Some(0));
+    let ops = || vec![StoreOp::Trim { log: LOG, start: Offset(2) }, StoreOp::Checkpoint { clean: false }];
+    assert!(!run(&mut store, ops()).kept, "a crash now would bring the old start back");
+    disk.set_room(None);
+    assert!(run(&mut store, ops()).kept);
+    drop(store);
+    disk.restart();
+    assert_eq!(open(&disk).1.logs[0].start, Offset(2));
+}
+
+#[test]
 fn a_failed_sync_kills_the_directory_for_ever() {
     let disk = SimDisk::new(1);
     let mut store = filled(&disk, 3);

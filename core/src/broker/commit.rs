@@ -91,7 +91,7 @@ impl Broker {
             if failure.full { self.cut_back(turn, failure) } else { self.take_offline(turn, failure) }
         }
         while let Some(waiting) = self.lane.next_wait(stored.done) {
-            self.operation_done(turn, waiting);
+            self.operation_done(turn, waiting, stored.kept);
         }
     }
 
@@ -105,8 +105,12 @@ impl Broker {
         }
     }
 
-    fn operation_done(&mut self, turn: &mut Turn, waiting: Waiting) {
+    fn operation_done(&mut self, turn: &mut Turn, waiting: Waiting, kept: bool) {
         match waiting {
+            Waiting::Answer(part) if !kept => {
+                let why = "the disk is full: a start after a crash would find the log as it was";
+                self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, why);
+            }
             Waiting::Answer(part) => self.part_done(turn, part),
             Waiting::Checkpoint => self.upkeep.checkpoint_done(),
             Waiting::Stop => turn.out.push(Effect::Stopped),
@@ -139,7 +143,7 @@ impl Broker {
         }
     }
 
-    /// What part of an answer waits for will not come: writes the error into a produce answer, and sends a group's client to
+    /// What part of an answer waits for will not come: writes the error into the answer of a write, and sends a group's client to
     /// look for its coordinator; anything else has no place for it, so the connection is closed and the client finds out by
     /// asking again.
     pub(super) fn part_failed(&mut self, turn: &mut Turn, part: Part, code: ErrorCode, why: &str) {
@@ -149,6 +153,12 @@ impl Broker {
             slot.error_code = code;
             slot.error_message = Some(why.to_string());
             slot.base_offset = -1;
+            self.part_done(turn, part);
+        } else if let Response::DeleteRecords(response) = &mut pending.response {
+            let slots = response.topics.iter_mut().flat_map(|t| &mut t.partitions);
+            for slot in slots.filter(|slot| slot.error_code.is_none()) {
+                (slot.error_code, slot.low_watermark) = (code, -1);
+            }
             self.part_done(turn, part);
         } else if let Some(Pending { to, response, .. }) = self.answers.take(part.answer) {
             let key = response.key();

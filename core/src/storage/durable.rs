@@ -32,6 +32,7 @@ impl<D: Disk> Store<D> {
         self.round.pending = round.pending;
         self.round.failed = round.failed;
         self.round.snapless = round.snapless;
+        self.round.unkept = round.unkept;
         if !self.options.synced {
             self.unsynced.extend(round.touched.into_iter().map(|(key, (_, dir))| (key, dir)));
             self.unsynced_dirs.extend(round.dirs);
@@ -77,9 +78,9 @@ impl<D: Disk> Store<D> {
     }
 
     /// Makes everything durable and says so in the recovery point. On a full disk the recovery point stays where it was.
-    pub(crate) fn checkpoint(&mut self, clean: bool) -> Result<(), Trouble> {
+    pub(crate) fn checkpoint(&mut self, clean: bool) -> Result<bool, Trouble> {
         self.settle_everything(clean)?;
-        self.save_point(clean).map(|_| ())
+        self.save_point(clean)
     }
 
     /// Everything up to the recovery point itself.

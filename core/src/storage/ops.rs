@@ -84,6 +84,9 @@ pub struct Stored {
     pub done: Mark,
     /// The logs for which an operation of this round failed or was refused. Nothing of theirs in this round counts.
     pub failed: Vec<LogFailure>,
+    /// Whether every `Checkpoint` of the round has moved the recovery point: on a full disk it stays where it was, and
+    /// with it the starts that `Trim` had moved.
+    pub kept: bool,
     /// Free bytes of the volume after the round.
     pub free_bytes: u64,
     /// All bytes of the volume.
@@ -130,7 +133,7 @@ pub struct Recovered {
 }
 
 /// One log as found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoveredLog {
     /// Its identity.
     pub log: LogId,

@@ -107,6 +107,8 @@ pub(crate) struct Round<D: Disk> {
     pub(crate) failed: BTreeMap<LogId, LogFailure>,
     /// Logs whose snapshot could not be kept: they must not be trimmed on the strength of it.
     pub(crate) snapless: BTreeSet<LogId>,
+    /// A checkpoint could not be kept.
+    pub(crate) unkept: bool,
 }
 
 impl<D: Disk> Round<D> {
@@ -118,6 +120,7 @@ impl<D: Disk> Round<D> {
             dirs: BTreeSet::new(),
             failed: BTreeMap::new(),
             snapless: BTreeSet::new(),
+            unkept: false,
         }
     }
 }
@@ -222,7 +225,11 @@ impl<D: Disk> Store<D> {
             StoreOp::Remove { log } => self.remove(log),
             StoreOp::Producers { log, at, table } => self.keep_producers(log, at, &table),
             StoreOp::Snapshot { log, at, epoch, bytes } => self.keep_snapshot(log, (at, epoch), &bytes),
-            StoreOp::Checkpoint { clean } => self.checkpoint(clean),
+            StoreOp::Checkpoint { clean } => {
+                let kept = self.checkpoint(clean);
+                self.round.unkept |= !matches!(kept, Ok(true));
+                kept.map(|_| ())
+            }
         }
     }
 
@@ -233,8 +240,9 @@ impl<D: Disk> Store<D> {
     }
 
     fn stored(&mut self, done: Mark) -> Stored {
-        let failed = std::mem::take(&mut self.round).failed.into_values().collect();
-        Stored { done, failed, free_bytes: self.space.0, total_bytes: self.space.1 }
+        let round = std::mem::take(&mut self.round);
+        let (failed, kept) = (round.failed.into_values().collect(), !round.unkept);
+        Stored { done, failed, kept, free_bytes: self.space.0, total_bytes: self.space.1 }
     }
 
     /// The log of an operation. That there is one is the machine's business, so anything else is our own mistake.

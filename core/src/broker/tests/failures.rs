@@ -2,8 +2,10 @@
 
 use super::{Rig, batch, idempotent};
 use crate::broker::door::{Input, Note};
-use crate::ids::LaneId;
-use crate::wire::ErrorCode;
+use crate::ids::{LaneId, Mark};
+use crate::storage::ops::Stored;
+use crate::wire::messages::delete_records as dr;
+use crate::wire::{ErrorCode, Response};
 
 #[test]
 fn an_append_that_finds_the_disk_full_is_refused_and_the_log_goes_on_from_where_it_was() {
@@ -50,6 +52,27 @@ fn with_little_room_left_produce_is_refused_but_reads_and_deletes_go_on() {
     rig.create("third", 1, &[]);
     let again = rig.produce("t", -1, batch(&["b"]));
     assert_eq!(rig.produced(again).error_code, ErrorCode::NONE, "recovers without a restart");
+}
+
+#[test]
+fn records_are_not_called_deleted_while_there_is_no_room_to_remember_it() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    rig.produce("t", -1, batch(&["a", "b"]));
+    rig.prompt = false;
+    let mut asked = |kept| {
+        let partitions = vec![dr::DeleteRecordsPartition { partition_index: 0, offset: 1 }];
+        let topics = vec![dr::DeleteRecordsTopic { name: "t".into(), partitions }];
+        let to = rig.send(dr::DeleteRecordsRequest { topics, timeout_ms: 1000 });
+        let done = rig.queued.drain(..).map(|(mark, _)| mark).max().unwrap_or(Mark(0));
+        let (free_bytes, total_bytes) = (1 << 40, 1 << 40);
+        let stored = Stored { done, failed: Vec::new(), kept, free_bytes, total_bytes };
+        rig.step(Input::Stored { lane: LaneId(0), result: Ok(stored) });
+        let Some(Response::DeleteRecords(r)) = rig.replies.remove(&to) else { panic!("no answer") };
+        (r.topics[0].partitions[0].error_code, r.topics[0].partitions[0].low_watermark)
+    };
+    assert_eq!(asked(false), (ErrorCode::KAFKA_STORAGE_ERROR, -1));
+    assert_eq!(asked(true), (ErrorCode::NONE, 1), "asked again, with room");
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl Rig {
         let (free_bytes, total_bytes) = (self.free_bytes, 1 << 40);
         self.step(Input::Stored {
             lane: LaneId(0),
-            result: Ok(Stored { done, failed, free_bytes, total_bytes }),
+            result: Ok(Stored { done, failed, kept: true, free_bytes, total_bytes }),
         });
     }
 
@@ -167,7 +167,7 @@ impl Rig {
         let done = self.queued.last().unwrap().0;
         self.queued.clear();
         let failed = vec![LogFailure { log, full: false, message: "00.log is shorter than it was".into() }];
-        let stored = Stored { done, failed, free_bytes: 1 << 40, total_bytes: 1 << 40 };
+        let stored = Stored { done, failed, kept: true, free_bytes: 1 << 40, total_bytes: 1 << 40 };
         self.step(Input::Stored { lane: LaneId(0), result: Ok(stored) });
     }
 
