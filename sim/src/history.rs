@@ -28,6 +28,12 @@ pub struct History {
     pub trims: Vec<Trim>,
     /// From which offset on a partition's records may be lost, since they lay on a damaged disk and nowhere else.
     pub excused: BTreeMap<TopicPartition, i64>,
+    /// Who was a member in which generation: the group, the member id, the generation.
+    pub members: Vec<(String, String, i32)>,
+    /// What hostile clients did in others' names and brokers took.
+    pub trespasses: Vec<String>,
+    /// The life that each client is in, or ended in.
+    pub lives: BTreeMap<usize, u64>,
     /// Whether any disk was damaged.
     pub damaged: bool,
     /// What was read that nobody wrote so.
@@ -205,6 +211,13 @@ impl History {
             return None;
         }
         number
+    }
+
+    /// Members of a group in generations before its newest one, with the generation.
+    pub fn old_members(&self, group: &str) -> Vec<(String, i32)> {
+        let all = || self.members.iter().filter(|(of, ..)| of == group);
+        let newest = all().map(|(.., generation)| *generation).max().unwrap_or(0);
+        all().filter(|m| m.2 < newest).map(|(_, id, generation)| (id.clone(), *generation)).collect()
     }
 
     /// The process of a client is gone: what it had under way stays open.

@@ -226,7 +226,10 @@ impl Actor for GroupMember {
 
     fn told(&mut self, env: &mut Env<'_>, event: Event) {
         match event {
-            Event::Assigned(a) => self.assigned(env, a.generation, a.partitions),
+            Event::Assigned(a) => {
+                env.history.members.push((self.plan.group.clone(), a.member, a.generation));
+                self.assigned(env, a.generation, a.partitions);
+            }
             Event::Positioned { partition, instead_of, .. } => {
                 let instead_of = instead_of.map(|o| o.0);
                 self.positioned(env, &partition, instead_of);

@@ -2,12 +2,15 @@
 
 pub mod auditor;
 pub mod drainer;
+pub mod garbage;
 pub mod group_member;
+pub mod hostile;
 pub mod operator;
 pub mod producer;
 pub mod reader;
 pub mod veteran;
 
+use bytes::Bytes;
 use quipu_core::client::ClientSettings;
 use quipu_core::client::{Command, Event};
 use quipu_core::time::Timestamp;
@@ -36,6 +39,8 @@ pub struct Env<'a> {
     pub trace: &'a mut Trace,
     /// What the client is to do next.
     pub commands: Vec<Command>,
+    /// Frames to send past the client, each list over a connection of its own: brokers need not understand them.
+    pub frames: Vec<Vec<Bytes>>,
     /// When to be called again, in microseconds from now.
     pub tick_in: Option<u64>,
 }

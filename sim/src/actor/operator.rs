@@ -100,10 +100,7 @@ impl Operator {
             done_at: u64::MAX,
             fate: Fate::Open,
         });
-        let partitions = vec![DeleteRecordsPartition { partition_index: index, offset }];
-        let topics = vec![DeleteRecordsTopic { name, partitions }];
-        let request = DeleteRecordsRequest { topics, timeout_ms: 5_000 };
-        self.ask(env, Deed::Trim(place), Target::Leader(partition), request.into());
+        self.ask(env, Deed::Trim(place), Target::Leader(partition), deletion(&name, index, offset));
     }
 
     fn make_again(&mut self, env: &mut Env<'_>, which: usize, result: &Result<Response, CallError>) {
@@ -121,6 +118,13 @@ impl Operator {
             self.make(env, which);
         }
     }
+}
+
+/// A DeleteRecords of one partition.
+pub(super) fn deletion(topic: &str, index: i32, offset: i64) -> Request {
+    let partitions = vec![DeleteRecordsPartition { partition_index: index, offset }];
+    let topics = vec![DeleteRecordsTopic { name: topic.to_string(), partitions }];
+    DeleteRecordsRequest { topics, timeout_ms: 5_000 }.into()
 }
 
 /// What a DeleteRecords of one partition was answered.

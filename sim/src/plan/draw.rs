@@ -4,6 +4,7 @@ use super::fault::{Fault, FaultPlan};
 use super::{Deeds, Plan, ServerPlan, UserPlan};
 use crate::actor::auditor::AuditorPlan;
 use crate::actor::group_member::MemberPlan;
+use crate::actor::hostile::HostilePlan;
 use crate::actor::operator::{OperatorPlan, TopicPlan};
 use crate::actor::producer::ProducerPlan;
 use crate::actor::reader::ReaderPlan;
@@ -17,8 +18,9 @@ impl Plan {
         let mut rng = Rng::new(seed ^ 0x706c_616e);
         let load_ms = 4_000 + rng.below(16_000);
         let topics = draw_topics(&mut rng);
-        let users = draw_users(&mut rng, &topics);
+        let mut users = draw_users(&mut rng, &topics);
         let faults = draw_faults(&mut rng, load_ms, users.len());
+        users.extend(draw_hostile(seed, &users));
         Plan {
             seed,
             load_ms,
@@ -119,6 +121,21 @@ fn draw_users(rng: &mut Rng, topics: &[TopicPlan]) -> Vec<UserPlan> {
         .into_iter()
         .map(|does| UserPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), does })
         .collect()
+}
+
+/// Somebody who gets in the way of the others, in some plans; drawn apart, so that the rest is the same with and without.
+fn draw_hostile(seed: u64, users: &[UserPlan]) -> Option<UserPlan> {
+    let mut rng = Rng::new(seed ^ 0x0068_6f73_7469_6c65);
+    let audit =
+        users.iter().find_map(|u| if let Deeds::Audit(plan) = &u.does { Some(plan) } else { None })?;
+    let does = Deeds::Trouble(HostilePlan {
+        partitions: audit.partitions.clone(),
+        groups: audit.groups.clone(),
+        every_ms: 20 + rng.below(300),
+        flood: rng.below(100),
+        trims: rng.percent(30),
+    });
+    rng.percent(40).then(|| UserPlan { drift_ppm: draw_drift(&mut rng), off_ms: draw_off(&mut rng), does })
 }
 
 fn draw_producer(rng: &mut Rng, all: &[(String, i32)]) -> ProducerPlan {

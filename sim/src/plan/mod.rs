@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Actor;
 use crate::actor::auditor::{Auditor, AuditorPlan};
 use crate::actor::group_member::{GroupMember, MemberPlan};
+use crate::actor::hostile::{Hostile, HostilePlan};
 use crate::actor::operator::{Operator, OperatorPlan};
 use crate::actor::producer::{Producer, ProducerPlan};
 use crate::actor::reader::{Reader, ReaderPlan};
@@ -71,6 +72,8 @@ pub enum Deeds {
     Join(MemberPlan),
     /// Asks for offsets.
     Audit(AuditorPlan),
+    /// Gets in the way.
+    Trouble(HostilePlan),
 }
 
 impl Deeds {
@@ -83,6 +86,7 @@ impl Deeds {
             Deeds::Read(plan) => Box::new(Reader::new(plan)),
             Deeds::Join(plan) => Box::new(GroupMember::new(plan)),
             Deeds::Audit(plan) => Box::new(Auditor::new(plan)),
+            Deeds::Trouble(plan) => Box::new(Hostile::new(plan)),
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct User {
     client: Option<Client>,
     links: BTreeMap<ConnId, LinkId>,
     wakes_at: Option<Moment>,
+    /// Connections opened past the client.
+    intrusions: u64,
     rng: Rng,
 }
 
@@ -54,7 +56,17 @@ impl User {
     /// A client's machine; its process starts later.
     pub fn new(id: usize, seed: u64, clock: Clock, actor: Box<dyn Actor>) -> User {
         let rng = Rng::new(seed);
-        User { id, life: 0, clock, actor, client: None, links: BTreeMap::new(), wakes_at: None, rng }
+        User {
+            id,
+            life: 0,
+            clock,
+            actor,
+            client: None,
+            links: BTreeMap::new(),
+            wakes_at: None,
+            intrusions: 0,
+            rng,
+        }
     }
 
     /// Starts the process.
@@ -71,6 +83,7 @@ impl User {
         };
         self.actor.settings(&mut settings);
         self.client = Some(Client::new(settings));
+        outside.history.lives.insert(self.id, self.life);
         self.act(outside, |actor, env| actor.started(env));
     }
 
@@ -206,16 +219,32 @@ impl User {
             history: outside.history,
             trace: outside.trace,
             commands: Vec::new(),
+            frames: Vec::new(),
             tick_in: None,
         };
         deed(&mut *self.actor, &mut env);
-        let Env { commands, tick_in, .. } = env;
+        let Env { commands, frames, tick_in, .. } = env;
+        frames.into_iter().for_each(|frames| self.intrude(outside, frames));
         if let Some(wait) = tick_in {
             let (user, life) = (self.id, self.life);
             outside.agenda.plan_in(wait, Event::User { user, life, what: UserEvent::Tick });
         }
         let told = commands.into_iter().map(|command| self.drive(outside, ClientInput::Command(command)));
         told.filter(|events| !events.is_empty()).collect()
+    }
+
+    /// Opens a connection past the client and sends frames over it. Nobody reads the answers.
+    fn intrude(&mut self, outside: &mut Outside<'_>, frames: Vec<Bytes>) {
+        self.intrusions += 1;
+        let (from, to) =
+            (Place::User(self.id), Place::Server(self.rng.below(outside.servers as u64) as usize));
+        let link = outside.network.connect(outside.agenda, from, to, ConnId(u64::MAX - self.intrusions));
+        for frame in frames {
+            outside.network.send(outside.agenda, link, Way::Up, Packet::Frame(frame));
+        }
+        if self.rng.percent(50) {
+            outside.network.close(outside.agenda, link, from);
+        }
     }
 
     fn set_alarm(&mut self, agenda: &mut Agenda<Event>) {

@@ -44,7 +44,7 @@ pub fn check(history: &History) -> Verdict {
 struct Known<'a> {
     /// Ends that must be reached: the offset after what was acknowledged, read, or told as an end.
     ends: Vec<(u64, i64)>,
-    /// Starts that were told.
+    /// Starts that deletions were answered with.
     starts: Vec<(u64, i64)>,
     /// Starts that were asked for, at the moment of asking.
     wanted: Vec<(u64, i64)>,
@@ -61,10 +61,9 @@ impl<'a> Known<'a> {
             _ => None,
         });
         let read = history.polls.iter().filter(|p| p.partition == *of).map(|p| (p.at, p.end.max(p.next)));
-        let told = |what| {
-            let of_this = history.lookups.iter().filter(move |l| l.partition == *of && l.what == what);
-            of_this.map(|l| (l.at, l.found.0))
-        };
+        let told = history.lookups.iter().filter(|l| l.partition == *of && l.what == LATEST);
+        let told = told.map(|l| (l.at, l.found.0));
+        // A start that was told while its deletion was under way may be another one after a crash: nobody was promised it.
         let trims = || history.trims.iter().filter(|t| t.partition == *of);
         let trimmed = trims().filter_map(|t| match t.fate {
             Fate::Done(Some(start)) => Some((t.done_at, start)),
@@ -77,8 +76,8 @@ impl<'a> Known<'a> {
             (*offset, latest)
         });
         Known {
-            ends: growing(acked.chain(read).chain(told(LATEST)).collect()),
-            starts: growing(trimmed.chain(told(EARLIEST)).collect()),
+            ends: growing(acked.chain(read).chain(told).collect()),
+            starts: growing(trimmed.collect()),
             wanted: growing(trims().map(|t| (t.at, t.offset)).collect()),
             sent: sent.collect(),
             log,

@@ -7,6 +7,7 @@ pub mod h08;
 pub mod h09;
 pub mod h10;
 pub mod h14;
+pub mod h15;
 
 use crate::claims::Verdict;
 use crate::history::History;
@@ -22,7 +23,7 @@ pub struct HistoryClaim {
 }
 
 /// All of them.
-pub const ALL: [HistoryClaim; 7] = [
+pub const ALL: [HistoryClaim; 8] = [
     HistoryClaim { id: "H8", says: "what is read is what was written", check: h08::check },
     HistoryClaim { id: "H1", says: "an acknowledged record is never lost", check: h01::check },
     HistoryClaim { id: "H5", says: "an idempotent producer's record is written once", check: h05::check },
@@ -38,6 +39,7 @@ pub const ALL: [HistoryClaim; 7] = [
         says: "a committed offset is the newest, and skips nothing",
         check: h14::check,
     },
+    HistoryClaim { id: "H15", says: "nobody gets in the way of good clients", check: h15::check },
 ];
 
 #[cfg(test)]
