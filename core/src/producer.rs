@@ -152,6 +152,11 @@ impl ProducerTable {
         self.producers.is_empty()
     }
 
+    /// All batches remembered of each producer, oldest first: what a checker compares with the log.
+    pub fn batches(&self) -> impl Iterator<Item = (ProducerId, impl DoubleEndedIterator<Item = &PastBatch>)> {
+        self.producers.iter().map(|(id, p)| (*id, p.batches.iter()))
+    }
+
     /// The producers in order of id, each with its newest batch and when it was last heard of (DescribeProducers).
     pub fn iter(&self) -> impl Iterator<Item = (ProducerId, PastBatch, Timestamp)> + '_ {
         self.producers.iter().filter_map(|(id, p)| p.batches.back().map(|b| (*id, *b, p.touched)))

@@ -16,8 +16,6 @@ use crate::wire::error::ErrorCode;
 const SLICE: usize = 256;
 /// Bytes appended to one node after which the recovery point moves, whatever the time: bounds what a recovery reads.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
-/// Bytes of facts after which the metadata image is kept as a snapshot.
-const SNAPSHOT_BYTES: u64 = 1 << 20;
 
 /// When what is due, and what has changed since it was last done.
 #[derive(Debug, Default)]
@@ -159,7 +157,7 @@ impl Broker {
         if self.upkeep.checkpointing || self.upkeep.dirty.is_empty() {
             return;
         }
-        if self.upkeep.snapshot_bytes >= SNAPSHOT_BYTES {
+        if self.upkeep.snapshot_bytes >= self.config.snapshot_bytes {
             self.keep_snapshot(turn);
         }
         self.keep_producers(turn);

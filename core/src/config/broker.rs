@@ -46,6 +46,8 @@ pub struct BrokerConfig {
     pub checkpoint_interval_ms: i64,
     /// `producer.id.expiration.ms`.
     pub producer_expiration_ms: i64,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_bytes: u64,
     /// `producer.id.expiration.check.interval.ms`.
     pub producer_expiration_check_ms: i64,
     /// `fetch.max.bytes`.
@@ -137,6 +139,7 @@ impl BrokerConfig {
             retention_check_interval_ms: s.number("log.retention.check.interval.ms"),
             checkpoint_interval_ms: s.number("log.flush.offset.checkpoint.interval.ms"),
             producer_expiration_ms: s.number("producer.id.expiration.ms"),
+            snapshot_bytes: s.number("metadata.log.max.record.bytes.between.snapshots"),
             producer_expiration_check_ms: s.number("producer.id.expiration.check.interval.ms"),
             fetch_max_bytes: s.number("fetch.max.bytes"),
             partitions_per_page: s.number("max.request.partition.size.limit"),

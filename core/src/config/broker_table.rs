@@ -72,6 +72,10 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     def("log.flush.offset.checkpoint.interval.ms", Int, "60000")
         .at_least(1)
         .doc("How often the recovery point is moved forward."),
+    def("metadata.log.max.record.bytes.between.snapshots", Long, "1048576")
+        .at_least(1)
+        .at_start()
+        .doc("Bytes of metadata records after which the metadata is kept as a snapshot. Kafka's default is 20971520."),
     def("log.cleaner.delete.retention.ms", Long, "86400000").at_least(0).doc("Default of delete.retention.ms."),
     def("log.cleaner.min.compaction.lag.ms", Long, "0").at_least(0).doc("Default of min.compaction.lag.ms."),
     def("log.cleaner.max.compaction.lag.ms", Long, FOREVER).at_least(1).doc("Default of max.compaction.lag.ms."),

@@ -74,7 +74,6 @@ pub const KNOWN_CONFIGS: &[ConfigDef] = &[
     known("reserved.broker.max.id", Int, "1000"),
     known("server.max.startup.time.ms", Long, FOREVER),
     known_unset("metadata.log.dir", String),
-    known("metadata.log.max.record.bytes.between.snapshots", Long, "20971520"),
     known("metadata.log.max.snapshot.interval.ms", Long, "3600000"),
     known("metadata.log.segment.bytes", Int, "1073741824"),
     known("metadata.log.segment.ms", Long, "604800000"),
