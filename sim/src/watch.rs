@@ -64,6 +64,18 @@ impl Watch {
         self.broken.get_or_insert(Broken { claim, says, story });
     }
 
+    /// What a broker's disk holds was damaged.
+    pub fn damage(&mut self, server: usize) {
+        self.damaged[server] = true;
+        self.claims.iter_mut().for_each(|c| c.damaged(server));
+    }
+
+    /// A broker's process is about to open its log directory.
+    pub fn starting(&mut self, disk: &SimDisk) {
+        let verdicts = self.claims.iter_mut().map(|c| (c.id(), c.says(), c.starting(disk))).collect();
+        self.judge(verdicts);
+    }
+
     /// A broker's process has opened its log directory.
     pub fn started(&mut self, server: usize, disk: &SimDisk, found: &Recovered) {
         let damaged = self.damaged[server];

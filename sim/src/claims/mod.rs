@@ -21,6 +21,12 @@ pub trait Claim {
     fn id(&self) -> &'static str;
     /// What it claims, in a sentence.
     fn says(&self) -> &'static str;
+    /// A process is about to open its log directory.
+    fn starting(&mut self, _disk: &SimDisk) -> Verdict {
+        Ok(())
+    }
+    /// What a broker's disk holds was damaged.
+    fn damaged(&mut self, _server: usize) {}
     /// A process has opened its log directory. `before` is what was remembered until then; `damaged`: the plan has damaged
     /// this disk, so that the broker may refuse what it held.
     fn started(
@@ -58,8 +64,15 @@ pub fn state_claims(servers: usize) -> Vec<Box<dyn Claim>> {
         Box::new(state::s02::MarksAdvance::new(servers)),
         Box::new(state::s08::MarksInOrder),
         Box::new(state::s09::OnlyCommittedIsRead),
-        Box::new(state::s10::AcknowledgedIsDurable),
+        Box::new(state::s10::AcknowledgedIsDurable::new(servers)),
         Box::new(state::s11::OffsetsAreDense),
         Box::new(state::s14::SequencesFollow),
+        Box::new(state::s15::ProducersAreAFold::new(servers)),
+        Box::new(state::s19::OneOwner::new(servers)),
+        Box::new(state::s21::OnlyMembersCommit::new(servers)),
+        Box::new(state::m06::MetadataIsAFold::new(servers)),
+        Box::new(state::p03::RecoveryIsIdempotent::default()),
+        Box::new(state::p05::NothingAfterAFailure::new(servers)),
+        Box::new(state::p08::AnsweredOnce::new(servers)),
     ]
 }

@@ -53,6 +53,10 @@ fn draw_server(rng: &mut Rng) -> ServerPlan {
         pair("quipu.hot.tail.bytes", [0, 4_000, 100_000, 64 << 20][rng.below(4) as usize]),
         pair("quipu.disk.reserve.bytes", 0),
         pair("producer.id.expiration.ms", 86_400_000),
+        pair(
+            "metadata.log.max.record.bytes.between.snapshots",
+            [1, 500, 5_000, 1 << 20][rng.below(4) as usize],
+        ),
     ];
     ServerPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), configs }
 }

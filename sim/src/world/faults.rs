@@ -118,7 +118,7 @@ impl World {
         let (at, bit) = (rng.below(*len), rng.below(8) as u8);
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
-        self.watch.damaged[server] = true;
+        self.watch.damage(server);
         self.history.damaged = true;
         self.excuse(server, path, at);
         self.servers[server].disk.flip(path, at, bit);

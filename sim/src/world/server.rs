@@ -130,6 +130,7 @@ impl Server {
         };
         let config = BrokerConfig::new(settings(&self.configs));
         let options = StoreOptions { synced: true, max_open_files: 64, ..StoreOptions::default() };
+        around.watch.starting(&self.disk);
         let (store, found) = match Store::open(self.disk.clone(), options, &fresh, now.wall) {
             Ok(opened) => opened,
             Err(_) if self.disk.is_down() => return Started::Crashed,

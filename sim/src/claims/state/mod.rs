@@ -1,5 +1,9 @@
 //! What must be true of every broker after every step.
 
+pub mod m06;
+pub mod p03;
+pub mod p05;
+pub mod p08;
 pub mod s01;
 pub mod s02;
 pub mod s08;
@@ -7,3 +11,6 @@ pub mod s09;
 pub mod s10;
 pub mod s11;
 pub mod s14;
+pub mod s15;
+pub mod s19;
+pub mod s21;

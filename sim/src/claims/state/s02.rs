@@ -12,12 +12,13 @@ use crate::watch::Scene;
 pub struct MarksAdvance {
     /// High watermark and start, by broker and log.
     seen: Vec<BTreeMap<LogId, (i64, i64)>>,
+    damaged: Vec<bool>,
 }
 
 impl MarksAdvance {
     /// For so many brokers.
     pub fn new(servers: usize) -> MarksAdvance {
-        MarksAdvance { seen: vec![BTreeMap::new(); servers] }
+        MarksAdvance { seen: vec![BTreeMap::new(); servers], damaged: vec![false; servers] }
     }
 }
 
@@ -30,12 +31,21 @@ impl Claim for MarksAdvance {
         "high watermark and log start never go back"
     }
 
-    fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
+    fn damaged(&mut self, server: usize) {
+        self.damaged[server] = true;
+    }
+
+    fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
         let seen = &mut self.seen[scene.server];
         for (log, topic, _) in scene.broker.logs() {
             let now = (log.high().0, log.start().0);
             let before = seen.insert(log.id(), now).unwrap_or(now);
             advances(topic, log.id().partition, before, now)?;
+            // Also what an earlier life of the process has committed, unless its disk was damaged.
+            let committed = ghost.logs.get(&log.id()).map_or(0, |known| known.committed);
+            if !self.damaged[scene.server] {
+                advances(topic, log.id().partition, (committed, now.1), now)?;
+            }
         }
         Ok(())
     }

@@ -9,7 +9,17 @@ use crate::ghost::Ghost;
 use crate::watch::Scene;
 
 /// The claim.
-pub struct AcknowledgedIsDurable;
+pub struct AcknowledgedIsDurable {
+    /// By broker: what was written lies there, but not as it was written.
+    damaged: Vec<bool>,
+}
+
+impl AcknowledgedIsDurable {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> AcknowledgedIsDurable {
+        AcknowledgedIsDurable { damaged: vec![false; servers] }
+    }
+}
 
 impl Claim for AcknowledgedIsDurable {
     fn id(&self) -> &'static str {
@@ -20,7 +30,14 @@ impl Claim for AcknowledgedIsDurable {
         "an acknowledged record is on disk"
     }
 
+    fn damaged(&mut self, server: usize) {
+        self.damaged[server] = true;
+    }
+
     fn told(&mut self, scene: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
+        if self.damaged[scene.server] {
+            return Ok(());
+        }
         let Effect::Reply { response: Response::Produce(response), .. } = effect else { return Ok(()) };
         for topic in &response.responses {
             let Some(named) = scene.broker.image().topic(&topic.name) else { continue };

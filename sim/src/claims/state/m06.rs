@@ -1,0 +1,250 @@
+//! M6: the committed metadata is what all facts ever committed come to, also after a snapshot and a replay.
+
+use std::collections::BTreeMap;
+
+use quipu_core::broker::door::{Effect, Note};
+use quipu_core::cluster::facts::{ConfigOwner, Fact};
+use quipu_core::cluster::image::MetadataImage;
+use quipu_core::ids::{LogId, TopicId};
+use quipu_core::record::{Batch, Records};
+use quipu_core::storage::ops::{Recovered, StoreOp};
+
+use crate::claims::{Claim, Verdict};
+use crate::disk::SimDisk;
+use crate::ghost::Ghost;
+use crate::watch::Scene;
+
+/// The claim.
+pub struct MetadataIsAFold {
+    brokers: Vec<Facts>,
+}
+
+/// The facts of one broker.
+#[derive(Default)]
+struct Facts {
+    fold: Fold,
+    /// Appended and not committed, with their offsets.
+    pending: Vec<(i64, Fact)>,
+    ready: bool,
+    /// There is something new to compare.
+    moved: bool,
+    damaged: bool,
+}
+
+/// What facts come to, by their own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Fold {
+    topics: BTreeMap<TopicId, Topic>,
+    incarnations: BTreeMap<i32, u64>,
+    configs: BTreeMap<ConfigOwner, BTreeMap<String, String>>,
+    next_producer_id: i64,
+}
+
+/// Its name, its configs, and of each partition the leader and the leader epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Topic {
+    name: String,
+    configs: BTreeMap<String, String>,
+    partitions: Vec<(i32, i32)>,
+}
+
+impl MetadataIsAFold {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> MetadataIsAFold {
+        MetadataIsAFold { brokers: (0..servers).map(|_| Facts::default()).collect() }
+    }
+}
+
+impl Claim for MetadataIsAFold {
+    fn id(&self) -> &'static str {
+        "M6"
+    }
+
+    fn says(&self) -> &'static str {
+        "the metadata is the fold of all facts"
+    }
+
+    fn started(
+        &mut self,
+        server: usize,
+        _: &Ghost,
+        _: &SimDisk,
+        found: &Recovered,
+        damaged: bool,
+    ) -> Verdict {
+        let facts = &mut self.brokers[server];
+        facts.damaged |= damaged;
+        let log = found.logs.iter().find(|l| l.log == LogId::METADATA);
+        // What a start finds counts; what it does not find never will.
+        facts.commit(log.map_or(0, |l| l.end.0));
+        facts.pending.clear();
+        facts.ready = false;
+        Ok(())
+    }
+
+    fn damaged(&mut self, server: usize) {
+        self.brokers[server].damaged = true;
+    }
+
+    fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        let facts = &mut self.brokers[scene.server];
+        match effect {
+            Effect::Store { op: StoreOp::Append { log: LogId::METADATA, batches, .. }, .. } => {
+                for batch in batches {
+                    facts.pending.extend(read(batch)?);
+                }
+            }
+            Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. } => {
+                facts.pending.retain(|(offset, _)| *offset < to.0);
+            }
+            Effect::Note(Note::Committed { log: LogId::METADATA, high }) => facts.commit(high.0),
+            Effect::Note(Note::Ready) => (facts.ready, facts.moved) = (true, true),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
+        let facts = &mut self.brokers[scene.server];
+        if facts.ready && !facts.damaged && std::mem::take(&mut facts.moved) {
+            same(&facts.fold, &of_image(scene.broker.image()))?;
+        }
+        Ok(())
+    }
+}
+
+fn read(batch: &Batch) -> Result<Vec<(i64, Fact)>, String> {
+    let records = Records::read_all(batch, 1 << 20).map_err(|e| e.to_string())?;
+    records.into_iter().map(|r| Ok((r.offset.0, Fact::decode(&r.value.unwrap_or_default())?))).collect()
+}
+
+impl Facts {
+    fn commit(&mut self, below: i64) {
+        let committed = self.pending.partition_point(|(offset, _)| *offset < below);
+        self.moved |= committed > 0;
+        self.pending.drain(..committed).for_each(|(_, fact)| self.fold.take(fact));
+    }
+}
+
+impl Fold {
+    fn take(&mut self, fact: Fact) {
+        match fact {
+            Fact::BrokerStarted { broker, incarnation } => {
+                self.incarnations.insert(broker.0, incarnation);
+                let led = self.topics.values_mut().flat_map(|t| &mut t.partitions);
+                led.filter(|(leader, _)| *leader == broker.0).for_each(|(_, epoch)| *epoch += 1);
+            }
+            Fact::TopicCreated { id, name, replicas, configs } => {
+                let partitions = replicas.iter().map(|r| (r[0].0, 0)).collect();
+                self.topics.insert(id, Topic { name, configs, partitions });
+            }
+            Fact::PartitionsAdded { id, replicas } => {
+                if let Some(topic) = self.topics.get_mut(&id) {
+                    topic.partitions.extend(replicas.iter().map(|r| (r[0].0, 0)));
+                }
+            }
+            Fact::TopicDeleted { id } => drop(self.topics.remove(&id)),
+            Fact::ConfigSet { of: ConfigOwner::Topic(id), name, value } => {
+                if let Some(topic) = self.topics.get_mut(&id) {
+                    set(&mut topic.configs, name, value);
+                }
+            }
+            Fact::ConfigSet { of, name, value } => set(self.configs.entry(of).or_default(), name, value),
+            Fact::ProducerIdsAllocated { next } => self.next_producer_id = self.next_producer_id.max(next),
+        }
+    }
+}
+
+fn set(configs: &mut BTreeMap<String, String>, name: String, value: Option<String>) {
+    match value {
+        Some(value) => drop(configs.insert(name, value)),
+        None => drop(configs.remove(&name)),
+    }
+}
+
+/// What an image says of the same things.
+fn of_image(image: &MetadataImage) -> Fold {
+    let topic = |t: &quipu_core::cluster::image::Topic| Topic {
+        name: t.name.clone(),
+        configs: t.configs.clone(),
+        partitions: t.partitions.iter().map(|p| (p.leader.0, p.leader_epoch.0)).collect(),
+    };
+    let incarnations: BTreeMap<i32, u64> = image.brokers().iter().map(|(id, i)| (id.0, *i)).collect();
+    let owners = incarnations.keys().map(|id| ConfigOwner::Broker(quipu_core::ids::BrokerId(*id)));
+    let owners = owners.chain([ConfigOwner::Cluster]);
+    Fold {
+        topics: image.topics().map(|t| (t.id, topic(t))).collect(),
+        configs: owners.filter_map(|of| Some((of, image.broker_configs(of)?.clone()))).collect(),
+        incarnations,
+        next_producer_id: image.next_producer_id(),
+    }
+}
+
+fn same(fold: &Fold, image: &Fold) -> Verdict {
+    if fold == image {
+        Ok(())
+    } else {
+        Err(format!("the facts come to {fold:?}, and the image is {image:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quipu_core::ids::BrokerId;
+
+    use super::*;
+
+    fn facts() -> Vec<Fact> {
+        let topic = |id: u8| Fact::TopicCreated {
+            id: TopicId([id; 16]),
+            name: format!("t{id}"),
+            replicas: vec![vec![BrokerId(1)]; 2],
+            configs: BTreeMap::new(),
+        };
+        let started = |incarnation| Fact::BrokerStarted { broker: BrokerId(1), incarnation };
+        vec![
+            started(5),
+            topic(1),
+            topic(2),
+            started(6),
+            Fact::ConfigSet {
+                of: ConfigOwner::Cluster,
+                name: "log.retention.ms".into(),
+                value: Some("7".into()),
+            },
+            Fact::TopicDeleted { id: TopicId([1; 16]) },
+            Fact::ProducerIdsAllocated { next: 1000 },
+        ]
+    }
+
+    fn fold(facts: &[Fact]) -> Fold {
+        let mut fold = Fold::default();
+        facts.iter().for_each(|f| fold.take(f.clone()));
+        fold
+    }
+
+    fn image(facts: &[Fact]) -> Fold {
+        let mut image = MetadataImage::default();
+        facts.iter().for_each(|f| image.apply(f));
+        of_image(&image)
+    }
+
+    #[test]
+    fn an_image_that_lacks_any_of_the_facts_is_seen() {
+        let all = facts();
+        for lost in 0..all.len() {
+            let mut rest = all.clone();
+            rest.remove(lost);
+            // An earlier start and a topic that is deleted later leave no trace.
+            let expected = lost <= 1;
+            assert_eq!(same(&fold(&all), &image(&rest)).is_ok(), expected, "fact {lost}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_all_facts_also_after_one_that_names_nothing_is_fine() {
+        let mut all = facts();
+        all.push(Fact::TopicDeleted { id: TopicId([9; 16]) });
+        assert!(same(&fold(&all), &image(&all)).is_ok());
+    }
+}

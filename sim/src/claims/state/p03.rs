@@ -1,0 +1,114 @@
+//! P3: recovery is idempotent: what a start finds it finds again, also when the first attempt stopped in the middle.
+
+use quipu_core::storage::ops::{Recovered, RecoveredLog};
+use quipu_core::storage::{FreshIdentity, Store, StoreOptions};
+use quipu_core::time::Timestamp;
+
+use crate::claims::{Claim, Verdict};
+use crate::disk::SimDisk;
+use crate::rng::Rng;
+
+/// One start in so many is tried on copies of the disk.
+const EVERY: u64 = 3;
+/// Disk operations that a recovery stops after, at most.
+const OPERATIONS: u64 = 60;
+
+/// The claim.
+pub struct RecoveryIsIdempotent {
+    /// When to try; of its own, so that trying changes nothing.
+    rng: Rng,
+}
+
+impl Default for RecoveryIsIdempotent {
+    fn default() -> RecoveryIsIdempotent {
+        RecoveryIsIdempotent { rng: Rng::new(3) }
+    }
+}
+
+impl Claim for RecoveryIsIdempotent {
+    fn id(&self) -> &'static str {
+        "P3"
+    }
+
+    fn says(&self) -> &'static str {
+        "recovery finds the same again"
+    }
+
+    fn starting(&mut self, disk: &SimDisk) -> Verdict {
+        if self.rng.below(EVERY) != 0 || disk.is_full() {
+            return Ok(());
+        }
+        let once = copy(disk);
+        // A disk that does not open is for others to judge: the start that comes next says why.
+        let Ok(first) = recover(&once) else { return Ok(()) };
+        once.restart();
+        same(&first, &recover(&once)).map_err(|why| format!("recovered twice: {why}"))?;
+        let broken = copy(disk);
+        let operations = self.rng.below(OPERATIONS);
+        broken.crash_after(operations);
+        let stopped = recover(&broken).is_err();
+        broken.calm();
+        broken.restart();
+        same(&first, &recover(&broken)).map_err(|why| {
+            format!("stopped after {operations} operations ({stopped}), then recovered: {why}")
+        })
+    }
+}
+
+/// A copy of a disk on which nothing is about to fail.
+fn copy(disk: &SimDisk) -> SimDisk {
+    let copy = disk.fork();
+    copy.calm();
+    copy
+}
+
+fn recover(disk: &SimDisk) -> Result<Recovered, String> {
+    let fresh =
+        FreshIdentity { cluster_id: None, new_cluster_id: "copy".into(), node_id: 1, directory_id: [1; 16] };
+    let options = StoreOptions { synced: true, max_open_files: 64, ..StoreOptions::default() };
+    Store::open(disk.clone(), options, &fresh, Timestamp(0))
+        .map(|(_, found)| found)
+        .map_err(|e| e.to_string())
+}
+
+fn same(first: &Recovered, again: &Result<Recovered, String>) -> Verdict {
+    let again = again.as_ref().map_err(|why| format!("refused: {why}"))?;
+    let names = |found: &Recovered| found.logs.iter().map(|l| l.log).collect::<Vec<_>>();
+    if names(first) != names(again) {
+        return Err(format!("{:?} were found, then {:?}", names(first), names(again)));
+    }
+    first.logs.iter().zip(&again.logs).try_for_each(|(a, b)| same_log(a, b))
+}
+
+fn same_log(a: &RecoveredLog, b: &RecoveredLog) -> Verdict {
+    if a == b { Ok(()) } else { Err(format!("{a:?} was found, then {b:?}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use quipu_core::ids::{LogId, Offset};
+
+    use super::*;
+
+    #[test]
+    fn another_end_a_missing_log_and_a_refusal_are_seen_and_the_same_is_fine() {
+        let disk = SimDisk::new(1);
+        let mut found = recover(&disk).unwrap();
+        found.logs.push(RecoveredLog {
+            log: LogId::METADATA,
+            start: Offset(0),
+            end: Offset(5),
+            segments: Vec::new(),
+            epochs: Vec::new(),
+            producers: Default::default(),
+            snapshot: None,
+            damage: None,
+        });
+        let mut shorter = found.clone();
+        shorter.logs[0].end = Offset(4);
+        assert!(same(&found, &Ok(shorter)).is_err());
+        assert!(same(&found, &Ok(Recovered { logs: Vec::new(), ..found.clone() })).is_err());
+        assert!(same(&found, &Err("no".into())).is_err());
+        assert!(same(&found, &Ok(Recovered { clean: !found.clean, ..found.clone() })).is_ok());
+    }
+}

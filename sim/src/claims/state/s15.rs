@@ -1,0 +1,151 @@
+//! S15: what a partition remembers of its producers is what its batches say: the last five of each, and the epoch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quipu_core::ids::LogId;
+use quipu_core::log::Log;
+use quipu_core::producer::PastBatch;
+use quipu_core::storage::ops::Recovered;
+
+use crate::batch::Written;
+use crate::claims::{Claim, Verdict};
+use crate::disk::SimDisk;
+use crate::ghost::Ghost;
+use crate::rng::Rng;
+use crate::watch::Scene;
+
+/// Batches that a client may have under way, and a partition remembers.
+const REMEMBERED: usize = 5;
+/// One in so many steps is looked at.
+const EVERY: u64 = 64;
+
+/// The claim.
+pub struct ProducersAreAFold {
+    /// When to look; of its own, so that looking changes nothing.
+    rng: Rng,
+    /// Logs that were looked at since their process started.
+    seen: Vec<BTreeSet<LogId>>,
+    damaged: Vec<bool>,
+}
+
+impl ProducersAreAFold {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> ProducersAreAFold {
+        let seen = vec![BTreeSet::new(); servers];
+        ProducersAreAFold { rng: Rng::new(15), seen, damaged: vec![false; servers] }
+    }
+}
+
+/// A batch of a producer: epoch, sequence of its first record, offsets of the first and after the last one.
+type Past = (i16, i32, i64, i64);
+
+impl Claim for ProducersAreAFold {
+    fn id(&self) -> &'static str {
+        "S15"
+    }
+
+    fn says(&self) -> &'static str {
+        "the state of producers is a fold of the log"
+    }
+
+    fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, damaged: bool) -> Verdict {
+        self.seen[server].clear();
+        self.damaged[server] |= damaged;
+        Ok(())
+    }
+
+    fn damaged(&mut self, server: usize) {
+        self.damaged[server] = true;
+    }
+
+    fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
+        let all = self.rng.below(EVERY) == 0;
+        let seen = &mut self.seen[scene.server];
+        if self.damaged[scene.server] || !all && seen.len() == ghost.logs.len() {
+            return Ok(());
+        }
+        for (log, topic, offline) in scene.broker.logs() {
+            let (fresh, known) = (seen.insert(log.id()), ghost.logs.get(&log.id()));
+            let Some(known) = known.filter(|_| !offline && (fresh || all)) else { continue };
+            same(&told(log), &known.batches)
+                .map_err(|why| format!("{topic}-{}: {why}", log.id().partition))?;
+        }
+        Ok(())
+    }
+}
+
+fn told(log: &Log) -> BTreeMap<i64, Vec<Past>> {
+    let past = |b: &PastBatch| (b.epoch, b.first_sequence, b.base_offset.0, b.last_offset.0 + 1);
+    log.producers().batches().map(|(id, batches)| (id.0, batches.map(past).collect())).collect()
+}
+
+/// Whether the newest batches told of each producer are those of the log. What retention has removed may still be told.
+fn same(told: &BTreeMap<i64, Vec<Past>>, log: &[Written]) -> Verdict {
+    let mut fold: BTreeMap<i64, Vec<Past>> = BTreeMap::new();
+    for batch in log.iter().filter(|b| b.producer >= 0) {
+        let past = (batch.producer_epoch, batch.sequence, batch.base, batch.next);
+        fold.entry(batch.producer).or_default().push(past);
+    }
+    let begins = log.first().map_or(i64::MAX, |b| b.base);
+    for (producer, batches) in &fold {
+        let newest = &batches[batches.len().saturating_sub(REMEMBERED)..];
+        let known = told.get(producer).map(Vec::as_slice).unwrap_or_default();
+        let kept: Vec<&Past> = known.iter().rev().take(newest.len()).rev().collect();
+        if !kept.iter().copied().eq(newest) {
+            return Err(format!("producer {producer} has {known:?}, the log has {newest:?}"));
+        }
+    }
+    for (producer, batches) in told {
+        let of_log = fold.get(producer).map(Vec::as_slice).unwrap_or_default();
+        if let Some(never) = batches.iter().find(|b| b.2 >= begins && !of_log.contains(b)) {
+            return Err(format!("producer {producer} has {never:?}, which is not in the log"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of one record by producer 5, from sequence and offset `from` on.
+    fn log(from: i32, upto: i32) -> Vec<Written> {
+        let batch = |i: i32| Written {
+            base: i64::from(i),
+            next: i64::from(i) + 1,
+            size: 100,
+            epoch: 0,
+            producer: 5,
+            producer_epoch: 1,
+            sequence: i,
+            count: 1,
+            max_timestamp: 0,
+            hash: 0,
+        };
+        (from..upto).map(batch).collect()
+    }
+
+    fn told(sequences: &[i32]) -> BTreeMap<i64, Vec<Past>> {
+        let past = |i: &i32| (1, *i, i64::from(*i), i64::from(*i) + 1);
+        [(5, sequences.iter().map(past).collect())].into()
+    }
+
+    #[test]
+    fn a_batch_that_is_missing_and_one_that_never_was_are_seen() {
+        assert!(same(&BTreeMap::new(), &log(0, 2)).is_err(), "forgotten");
+        assert!(same(&told(&[0, 1]), &log(0, 3)).is_err(), "the last one");
+        assert!(same(&told(&[4, 5, 6]), &log(0, 7)).is_err(), "only three of five");
+        assert!(same(&told(&[0, 1, 2]), &log(0, 2)).is_err(), "cut off");
+        let mut other = told(&[0, 1]);
+        other.get_mut(&5).unwrap()[1].0 = 2;
+        assert!(same(&other, &log(0, 2)).is_err(), "another epoch");
+    }
+
+    #[test]
+    fn more_than_five_and_what_was_removed_are_fine() {
+        assert!(same(&told(&[2, 3, 4, 5, 6]), &log(0, 7)).is_ok());
+        assert!(same(&told(&[0, 1, 2, 3, 4, 5, 6]), &log(0, 7)).is_ok());
+        assert!(same(&told(&[2, 3, 4, 5, 6]), &log(5, 7)).is_ok(), "the first are removed");
+        assert!(same(&told(&[2, 3]), &[]).is_ok());
+    }
+}

@@ -1,0 +1,191 @@
+//! S19: in a generation of a group a partition has one owner, for all who are told, and no two members share an instance.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quipu_core::broker::Broker;
+use quipu_core::broker::door::{Caller, Effect, Input, Request};
+use quipu_core::group::GroupView;
+use quipu_core::storage::ops::StoreOp;
+use quipu_core::wire::{self, Response};
+
+use crate::claims::{Claim, Verdict};
+use crate::ghost::Ghost;
+use crate::watch::Scene;
+
+/// One in so many steps is looked at, and each that writes.
+const EVERY: u64 = 32;
+
+/// Partitions, and who owns each.
+type Owners = BTreeMap<(String, i32), String>;
+
+/// The claim.
+pub struct OneOwner {
+    brokers: Vec<Told>,
+    wrote: bool,
+    steps: u64,
+}
+
+/// What members of one broker's groups were told.
+#[derive(Clone, Default)]
+struct Told {
+    /// SyncGroup requests under way: the group, the generation, and who asks.
+    asking: BTreeMap<Caller, (String, i32, String)>,
+    /// Who was told to own what, by group and generation; also by earlier lives of the process: what is told is durable.
+    owners: BTreeMap<(String, i32), Owners>,
+}
+
+impl OneOwner {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> OneOwner {
+        OneOwner { brokers: vec![Told::default(); servers], wrote: false, steps: 0 }
+    }
+}
+
+impl Claim for OneOwner {
+    fn id(&self) -> &'static str {
+        "S19"
+    }
+
+    fn says(&self) -> &'static str {
+        "a partition has one owner in a generation"
+    }
+
+    fn asking(&mut self, server: usize, _: &Broker, input: &Input) {
+        let Input::Request { to, request: Request::Api(wire::Request::SyncGroup(sync)), .. } = input else {
+            return;
+        };
+        // A static member keeps what it has under a new member id.
+        let name = sync.group_instance_id.as_ref().unwrap_or(&sync.member_id).clone();
+        self.brokers[server].asking.insert(*to, (sync.group_id.clone(), sync.generation_id, name));
+    }
+
+    fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        self.wrote |= matches!(effect, Effect::Store { op: StoreOp::Append { .. }, .. });
+        let Effect::Reply { to, response: Response::SyncGroup(sync) } = effect else { return Ok(()) };
+        let told = &mut self.brokers[scene.server];
+        match told.asking.remove(to) {
+            Some(of) if sync.error_code.is_none() => told.tell(of, &partitions(&sync.assignment)),
+            _ => Ok(()),
+        }
+    }
+
+    fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
+        self.steps += 1;
+        if !std::mem::take(&mut self.wrote) && !self.steps.is_multiple_of(EVERY) {
+            return Ok(());
+        }
+        scene.broker.groups().iter().try_for_each(apart)
+    }
+
+    fn damaged(&mut self, server: usize) {
+        self.brokers[server] = Told::default();
+    }
+
+    fn ended(&mut self, server: usize, _: bool) {
+        self.brokers[server].asking.clear();
+    }
+}
+
+impl Told {
+    fn tell(&mut self, (group, generation, name): (String, i32, String), has: &[(String, i32)]) -> Verdict {
+        if generation == 1 {
+            // A group that was forgotten begins anew.
+            self.owners.retain(|(other, g), _| *other != group || *g == 1);
+        }
+        let owners = self.owners.entry((group.clone(), generation)).or_default();
+        for partition in has {
+            let before = owners.insert(partition.clone(), name.clone());
+            if let Some(other) = before.filter(|other| *other != name) {
+                return Err(format!(
+                    "{group} generation {generation}: {partition:?} was given to {other} and is given to {name}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the members of a group have no partition and no instance in common.
+fn apart(group: &GroupView) -> Verdict {
+    let mut owners = Owners::new();
+    let mut instances = BTreeSet::new();
+    for member in &group.members {
+        if let Some(instance) = member.instance.as_ref().filter(|i| !instances.insert(*i)) {
+            return Err(format!("{}: two members are {instance}: {:?}", group.id, group.members));
+        }
+        for partition in partitions(&member.assignment) {
+            if let Some(other) = owners.insert(partition.clone(), member.id.clone()) {
+                return Err(format!(
+                    "{} generation {}: {partition:?} belongs to {other} and to {}",
+                    group.id, group.generation, member.id
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The partitions of an assignment, by Kafka's documentation: a version, then topics with their partitions.
+fn partitions(bytes: &[u8]) -> Vec<(String, i32)> {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    let mut take = |len: usize| {
+        let (head, tail) = rest.split_at_checked(len)?;
+        rest = tail;
+        Some(head)
+    };
+    let number = |bytes: &[u8]| bytes.iter().fold(0_i64, |sum, b| sum << 8 | i64::from(*b));
+    let mut all = Vec::new();
+    let topics = take(4).map_or(0, number);
+    for _ in 0..topics {
+        let Some(topic) = take(2).map(number).and_then(|len| take(len as usize)) else { break };
+        let topic = String::from_utf8_lossy(topic).into_owned();
+        let count = take(4).map_or(0, number);
+        all.extend((0..count).map_while(|_| take(4)).map(|p| (topic.clone(), number(p) as i32)));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use quipu_core::group::MemberView;
+
+    use super::*;
+
+    /// A member with some partitions of topic `t`.
+    fn member(id: &str, instance: Option<&str>, has: &[i32]) -> MemberView {
+        let mut bytes = vec![0, 0, 0, 0, 0, 1, 0, 1, b't'];
+        bytes.extend((has.len() as i32).to_be_bytes());
+        has.iter().for_each(|p| bytes.extend(p.to_be_bytes()));
+        bytes.extend([0xff; 4]);
+        let instance = instance.map(str::to_string);
+        MemberView { id: id.into(), instance, assignment: bytes.into() }
+    }
+
+    fn group(members: Vec<MemberView>) -> GroupView {
+        GroupView { id: "g".into(), state: "Stable", generation: 3, members, offsets: Vec::new() }
+    }
+
+    fn tell(told: &mut Told, generation: i32, name: &str, has: &[i32]) -> Verdict {
+        let has: Vec<_> = has.iter().map(|p| ("t".to_string(), *p)).collect();
+        told.tell(("g".into(), generation, name.into()), &has)
+    }
+
+    #[test]
+    fn two_owners_of_a_partition_and_two_of_one_instance_are_seen() {
+        assert!(apart(&group(vec![member("a", None, &[0, 1]), member("b", None, &[1])])).is_err());
+        assert!(apart(&group(vec![member("a", Some("i"), &[0]), member("b", Some("i"), &[1])])).is_err());
+        let mut told = Told::default();
+        assert!(tell(&mut told, 3, "a", &[0]).is_ok());
+        assert!(tell(&mut told, 3, "b", &[1, 0]).is_err(), "in one generation");
+    }
+
+    #[test]
+    fn each_its_own_the_same_told_again_and_another_generation_are_fine() {
+        assert!(apart(&group(vec![member("a", None, &[0, 2]), member("b", None, &[1])])).is_ok());
+        let mut told = Told::default();
+        assert!(tell(&mut told, 3, "a", &[0, 1]).is_ok());
+        assert!(tell(&mut told, 3, "a", &[0, 1]).is_ok());
+        assert!(tell(&mut told, 4, "b", &[0]).is_ok());
+        assert!(partitions(&[]).is_empty());
+    }
+}
