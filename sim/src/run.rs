@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::claims::history;
 use crate::panics;
 use crate::plan::Plan;
+use crate::probe::{self, Counts};
 use crate::watch::Broken;
 use crate::world::World;
 
@@ -28,6 +29,10 @@ pub struct Outcome {
     pub read: u64,
     /// How often each kind of fault struck.
     pub struck: BTreeMap<&'static str, u64>,
+    /// How often each rare situation of [`probe::NAMES`] came up.
+    pub probes: Counts<&'static str>,
+    /// How often each kind of fault struck while each kind of thing was under way.
+    pub crossings: Counts<(&'static str, &'static str)>,
     /// Why the run says nothing, if so little happened in it.
     pub discarded: Option<&'static str>,
 }
@@ -37,6 +42,7 @@ const LEAST_ACKNOWLEDGED: u64 = 10;
 
 /// Runs a plan. A panic is a claim that broke, too.
 pub fn run(plan: Plan, aloud: bool) -> Outcome {
+    probe::take();
     let mut world = World::new(plan, aloud);
     let ran = catch_unwind(AssertUnwindSafe(|| world.run()));
     let broken = match ran {
@@ -49,8 +55,11 @@ pub fn run(plan: Plan, aloud: bool) -> Outcome {
     };
     let acknowledged = world.history.acknowledged() as u64;
     let nothing = acknowledged < LEAST_ACKNOWLEDGED && !world.plan().damages();
+    let (probes, crossings) = probe::take();
     Outcome {
         broken,
+        probes,
+        crossings,
         hash: world.watch.trace.hash(),
         seconds: world.seconds(),
         events: world.events(),

@@ -8,6 +8,7 @@ use quipu_core::wire::Response;
 use crate::claims::{self, Claim, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
+use crate::observer::Observer;
 use crate::trace::Trace;
 
 /// A broker as it is after a step.
@@ -38,6 +39,7 @@ pub struct Watch {
     /// What each broker ordered.
     pub ghosts: Vec<Ghost>,
     claims: Vec<Box<dyn Claim>>,
+    observer: Observer,
     /// Which brokers' disks were damaged: what was stored there may be refused, but never be wrong.
     pub damaged: Vec<bool>,
     /// The first claim that broke.
@@ -53,6 +55,7 @@ impl Watch {
             trace,
             ghosts: (0..servers).map(|_| Ghost::default()).collect(),
             claims: claims::state_claims(servers),
+            observer: Observer::new(servers),
             damaged: vec![false; servers],
             broken: None,
             steps: 0,
@@ -62,6 +65,11 @@ impl Watch {
     /// Somebody saw that a claim does not hold.
     pub fn breaks(&mut self, claim: &'static str, says: &'static str, story: String) {
         self.broken.get_or_insert(Broken { claim, says, story });
+    }
+
+    /// A fault strikes.
+    pub fn struck(&mut self, fault: &'static str) {
+        self.observer.struck(fault);
     }
 
     /// What a broker's disk holds was damaged.
@@ -85,12 +93,14 @@ impl Watch {
             .iter_mut()
             .map(|c| (c.id(), c.says(), c.started(server, before, disk, found, damaged)))
             .collect();
+        self.observer.started(server, &self.ghosts[server], found);
         self.ghosts[server].started(disk, found, damaged);
         self.judge(verdicts);
     }
 
     /// A broker's process is gone.
     pub fn ended(&mut self, server: usize, in_order: bool) {
+        self.observer.ended(server, in_order);
         self.claims.iter_mut().for_each(|c| c.ended(server, in_order));
     }
 
@@ -99,6 +109,7 @@ impl Watch {
         if let Input::Stored { result: Ok(stored), .. } = input {
             self.ghosts[server].stored(stored.done);
         }
+        self.observer.asking(server, input);
         self.claims.iter_mut().for_each(|c| c.asking(server, broker, input));
     }
 
@@ -106,6 +117,7 @@ impl Watch {
     pub fn stepped(&mut self, scene: &Scene<'_>, effects: &[Effect]) {
         self.steps += 1;
         self.trace.mark(&[scene.server as u64, effects.len() as u64]);
+        self.observer.stepped(scene, &self.ghosts[scene.server], effects);
         let mut verdicts = Vec::new();
         for effect in effects {
             for c in &mut self.claims {

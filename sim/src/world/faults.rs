@@ -17,6 +17,7 @@ impl World {
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("fault: {fault:?}"));
         *self.struck.entry(fault.name()).or_insert(0) += 1;
+        self.watch.struck(fault.name());
         self.strike_server(index, &fault);
         match fault {
             Fault::Cut { user, server, up, down, ms } => {

@@ -20,6 +20,7 @@ use super::event::{Event, Read, ServerEvent};
 use super::network::{LinkId, Network, Packet, Place, Way};
 use super::process::{Process, settings};
 use crate::disk::SimDisk;
+use crate::probe::sometimes;
 use crate::rng::Rng;
 use crate::watch::{Scene, Watch};
 
@@ -283,6 +284,9 @@ impl Server {
     }
 
     fn answer_read(&mut self, around: &mut Around<'_>, conn: ConnId, reader: &Reader<SimDisk>) {
+        if self.is_writing() {
+            sometimes("answer: read from disk during a round");
+        }
         let Some(session) = self.process.as_mut().and_then(|p| p.sessions.get_mut(&conn)) else { return };
         session.reading = false;
         let (ask, mut answer) = session.replies.pop().expect("an answer that was being read");
