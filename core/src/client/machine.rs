@@ -87,7 +87,7 @@ impl Client {
             Command::Poll => self.consumer.poll(),
             Command::Join(settings) => {
                 if let Some(mut before) = self.member.replace(Member::new(settings)) {
-                    before.give_up(net);
+                    before.give_up(net, &mut self.consumer);
                 }
             }
             Command::Processed { partition, next } => {

@@ -111,8 +111,9 @@ impl Member {
         }
     }
 
-    /// Another member takes its place in this client: commits that wait are answered.
-    pub(crate) fn give_up(&mut self, net: &mut Net) {
+    /// Another member takes its place in this client: commits that wait are answered, and its partitions are not read.
+    pub(crate) fn give_up(&mut self, net: &mut Net, consumer: &mut Consumer) {
+        consumer.assign(Vec::new());
         self.commits.drop_all(net, &Failure::local("the client has joined a group anew"));
     }
 
@@ -160,6 +161,8 @@ impl Member {
             }
         }
         if matches!(self.stage, Stage::Gone) || world.net.due(until) {
+            // Also without an answer: others may have the partitions by now.
+            world.consumer.assign(Vec::new());
             self.commits.drop_all(world.net, &Failure::local("the group was left"));
             self.stage = Stage::Gone;
             world.net.event(Event::Left);

@@ -223,6 +223,24 @@ fn a_leaving_member_commits_first() {
 }
 
 #[test]
+fn a_member_that_leaves_without_an_answer_or_joins_anew_reads_nothing_any_more() {
+    let mut left = stable();
+    left.command(Command::Processed { partition: at(0), next: Offset(8) });
+    left.command(Command::Leave);
+    left.heard(ApiKey::OffsetCommit);
+    left.pass(60_000);
+    assert!(left.news().iter().any(|e| matches!(e, Event::Left)));
+    let mut anew = stable();
+    anew.command(Command::Join(MemberSettings::new("g", vec!["t".into()])));
+    for mut bench in [left, anew] {
+        bench.take_heard();
+        bench.command(Command::Poll);
+        bench.pass(1);
+        assert!(bench.find(ApiKey::Fetch).is_none(), "the partitions may be somebody else's already");
+    }
+}
+
+#[test]
 fn processed_records_are_committed_from_time_to_time() {
     let mut bench = stable();
     bench.command(Command::Processed { partition: at(0), next: Offset(8) });
