@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Caller, Effect, Input, Request};
+use quipu_core::cluster::names::GROUP_OFFSETS;
 use quipu_core::group::GroupView;
+use quipu_core::record::Records;
 use quipu_core::storage::ops::StoreOp;
 use quipu_core::wire::{self, Response};
 
@@ -60,7 +62,15 @@ impl Claim for OneOwner {
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
-        self.wrote |= matches!(effect, Effect::Store { op: StoreOp::Append { .. }, .. });
+        if let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect {
+            self.wrote = true;
+            let of = scene.broker.image().topic_by_id(log.topic);
+            if of.is_some_and(|topic| topic.name == GROUP_OFFSETS) {
+                let records = batches.iter().filter_map(|b| Records::read_all(b, 1 << 20).ok()).flatten();
+                let forgotten = records.filter(|r| r.value.is_none()).filter_map(|r| group_of(&r.key?));
+                forgotten.for_each(|group| self.brokers[scene.server].forget(&group));
+            }
+        }
         let Effect::Reply { to, response: Response::SyncGroup(sync) } = effect else { return Ok(()) };
         let told = &mut self.brokers[scene.server];
         match told.asking.remove(to) {
@@ -87,11 +97,12 @@ impl Claim for OneOwner {
 }
 
 impl Told {
+    /// A group of which nothing is left begins anew, with the first generation.
+    fn forget(&mut self, group: &str) {
+        self.owners.retain(|(other, _), _| other != group);
+    }
+
     fn tell(&mut self, (group, generation, name): (String, i32, String), has: &[(String, i32)]) -> Verdict {
-        if generation == 1 {
-            // A group that was forgotten begins anew.
-            self.owners.retain(|(other, g), _| *other != group || *g == 1);
-        }
         let owners = self.owners.entry((group.clone(), generation)).or_default();
         for partition in has {
             let before = owners.insert(partition.clone(), name.clone());
@@ -123,6 +134,12 @@ fn apart(group: &GroupView) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// The group that a key names, by Kafka's `GroupMetadataKey`: version 2, then the name.
+fn group_of(key: &[u8]) -> Option<String> {
+    let name = key.strip_prefix(&[0, 2])?.get(2..)?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// The partitions of an assignment, by Kafka's documentation: a version, then topics with their partitions.
@@ -186,6 +203,9 @@ mod tests {
         assert!(tell(&mut told, 3, "a", &[0, 1]).is_ok());
         assert!(tell(&mut told, 3, "a", &[0, 1]).is_ok());
         assert!(tell(&mut told, 4, "b", &[0]).is_ok());
+        told.forget(&group_of(b"\0\x02\0\x01g").unwrap());
+        assert!(tell(&mut told, 3, "b", &[0]).is_ok(), "a group that was forgotten begins anew");
+        assert!(group_of(b"\0\x01\0\x01g\0\x01t\0\0\0\0").is_none(), "an offset, not a group");
         assert!(partitions(&[]).is_empty());
     }
 }
