@@ -66,7 +66,8 @@ impl Broker {
         Ok(self.partitions[&log].log.start())
     }
 
-    /// Moves the start of a log forward.
+    /// Moves the start of a log forward. Its producers are kept first: a start rebuilds them from the batches that were
+    /// appended since they last were, and those may be among what goes.
     fn trim(&mut self, turn: &mut Turn, log: LogId, to: Offset) {
         let partition = self.partitions.get_mut(&log).expect("a partition that is usable");
         if partition.log.raise_start(to) {
@@ -74,6 +75,7 @@ impl Broker {
                 // Nothing is left in the active segment: what comes next begins a new one, so that this one can go.
                 partition.log.roll_next();
             }
+            self.keep_producers_of(turn, log);
             self.lane.store(turn, StoreOp::Trim { log, start: to });
         }
     }

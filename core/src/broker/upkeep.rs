@@ -175,11 +175,16 @@ impl Broker {
     /// Keeps the producers of the logs that have changed as they are now, so that recovery need not read further back.
     pub(super) fn keep_producers(&mut self, turn: &mut Turn) {
         for log in std::mem::take(&mut self.upkeep.dirty) {
-            let Some(partition) = self.partitions.get(&log) else { continue };
-            let (at, table) = (partition.log.end(), partition.log.producers().clone());
-            self.lane.store(turn, StoreOp::Producers { log, at, table });
+            self.keep_producers_of(turn, log);
         }
         self.upkeep.dirty_bytes = 0;
+    }
+
+    /// Keeps the producers of one log as they are now.
+    pub(super) fn keep_producers_of(&mut self, turn: &mut Turn, log: LogId) {
+        let Some(partition) = self.partitions.get(&log) else { return };
+        let (at, table) = (partition.log.end(), partition.log.producers().clone());
+        self.lane.store(turn, StoreOp::Producers { log, at, table });
     }
 
     /// Keeps the metadata image as a snapshot and lets go of the facts that are in it.

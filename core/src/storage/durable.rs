@@ -89,6 +89,15 @@ impl<D: Disk> Store<D> {
         self.file_indexes(clean)?;
         self.file_epochs()?;
         self.sync_round()?;
+        self.sync_late()?;
+        for _ in 0..self.reclaim.len().div_ceil(RECLAIMED_A_ROUND) {
+            self.reclaim_some()?;
+        }
+        Ok(())
+    }
+
+    /// Syncs what earlier rounds have left unsynced.
+    fn sync_late(&mut self) -> Result<(), Trouble> {
         let (keys, dirs) = (std::mem::take(&mut self.unsynced), std::mem::take(&mut self.unsynced_dirs));
         let mut files = std::mem::take(&mut self.round.others);
         for (key, dir) in keys {
@@ -98,11 +107,7 @@ impl<D: Disk> Store<D> {
             });
         }
         self.sync(files, dirs.into_iter().collect())?;
-        self.drop_superseded()?;
-        for _ in 0..self.reclaim.len().div_ceil(RECLAIMED_A_ROUND) {
-            self.reclaim_some()?;
-        }
-        Ok(())
+        self.drop_superseded()
     }
 
     /// Writes the recovery point as everything is now. Answers whether there was room for it.
@@ -251,14 +256,16 @@ impl<D: Disk> Store<D> {
             }
             state.start = start;
             super::state::LogState::trim_epochs(&mut state.epochs, start);
-            let keep = state.segment_of(start);
+            // Without room for their snapshot, producers are still to be had from the batches alone.
+            let needed = lane.producers.replay_from.map_or(start, |from| from.min(start));
+            let keep = state.segment_of(needed);
             let below: Vec<View> = (0..keep).map(|i| state.view(log, i)).collect();
             state.segments.drain(..keep);
             (Arc::clone(&state.dir), below)
         };
         lane.epochs_changed = true;
         if !below.is_empty() {
-            self.settle_entries(&dir)?;
+            self.settle_dir(&dir)?;
         }
         for view in below {
             self.send_away(&view)?;
@@ -267,15 +274,14 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Makes sure that the segments that stay are durably there before the ones below them go.
-    fn settle_entries(&mut self, dir: &str) -> Result<(), Trouble> {
-        if self.round.dirs.contains(dir) {
-            self.sync_round()?;
+    /// Makes sure that what stays is durably there before the segments below it go: the entries of the other segments, and
+    /// the producers that are known by nothing else any more.
+    fn settle_dir(&mut self, dir: &str) -> Result<(), Trouble> {
+        if self.options.synced && !self.round.dirs.contains(dir) {
+            return Ok(());
         }
-        if self.unsynced_dirs.remove(dir) {
-            self.shelf.disk.sync(&[], &["", dir])?;
-        }
-        Ok(())
+        self.sync_round()?;
+        self.sync_late()
     }
 
     /// Renames a segment that is below the start of its log, to be emptied once that is durable.

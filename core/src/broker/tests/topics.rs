@@ -1,6 +1,7 @@
 //! Topics: made, found, grown, deleted, made again.
 
-use super::{Rig, batch};
+use super::{Rig, batch, idempotent};
+use crate::storage::ops::StoreOp;
 use crate::wire::dialect::Dialect;
 use crate::wire::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use crate::wire::messages::delete_records::{
@@ -167,6 +168,23 @@ fn retention_by_time_and_size_moves_the_start() {
     assert_eq!(start(&rig, "aged"), 6, "even the active segment goes when it is old");
     let to = rig.produce("aged", 1, batch(&["next"]));
     assert_eq!(rig.produced(to).base_offset, 6);
+}
+
+#[test]
+fn a_trim_is_preceded_by_a_snapshot_of_the_producers_that_it_would_make_forgotten() {
+    let mut rig = Rig::new(&[("log.retention.check.interval.ms", "1000")]);
+    rig.create("t", 1, &[("retention.ms", "5000")]);
+    rig.produce("t", -1, idempotent(0, 0, "a"));
+    rig.prompt = false;
+    rig.pass_ms(7_000);
+    let log = rig.log("t", 0);
+    let ops: Vec<&StoreOp> = rig.queued.iter().map(|(_, op)| op).collect();
+    let trim = ops.iter().position(|op| matches!(op, StoreOp::Trim { log: l, .. } if *l == log));
+    let kept = ops.iter().position(
+        |op| matches!(op, StoreOp::Producers { log: l, at, table } if *l == log && at.0 == 1 && table.len() == 1),
+    );
+    assert!(trim.is_some() && kept < trim, "kept at {kept:?}, trimmed at {trim:?}: {ops:?}");
+    assert!(kept.is_some());
 }
 
 #[test]
