@@ -186,6 +186,31 @@ fn a_full_disk_can_be_emptied_by_retention_and_started_on() {
 }
 
 #[test]
+fn starts_on_a_full_disk_do_not_miss_what_was_trimmed_or_removed_before_it_was_full() {
+    let other = LogId { partition: 4, ..LOG };
+    let disk = SimDisk::new(3);
+    let (mut store, _) = open(&disk);
+    run(&mut store, vec![create(LOG), create(other)]);
+    let there = StoreOp::Append { log: other, batches: vec![batch(0, &[0], 100)], roll: false };
+    run(&mut store, vec![append(0, 100), there]);
+    run(&mut store, vec![StoreOp::Append { log: LOG, batches: vec![batch(1, &[1], 100)], roll: true }]);
+    run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+    // The recovery point names both from here on.
+    run(&mut store, vec![StoreOp::Trim { log: LOG, start: Offset(1) }, StoreOp::Remove { log: other }]);
+    for room in [Some(0), Some(0), None, None] {
+        drop(store);
+        disk.lose_power();
+        disk.set_room(room);
+        let (next, found) = open(&disk);
+        let states: Vec<_> = found.logs.iter().map(|l| (l.log, l.start.0, l.damage.clone())).collect();
+        assert_eq!(states, [(LOG, 1, None)], "with room {room:?}");
+        store = next;
+    }
+    run(&mut store, vec![append(2, 100)]);
+    assert!(disk.paths().keys().all(|p| !p.contains(".deleted")), "{:?}", disk.paths());
+}
+
+#[test]
 fn a_flipped_bit_below_the_recovery_point_is_never_served_and_never_cut_away() {
     let disk = SimDisk::new(4);
     let mut store = filled(&disk, 10);

@@ -11,7 +11,7 @@ use super::ops::{Identity, Recovered};
 use super::point::{self, LogPoint, RecoveryPoint};
 use super::recover_log::{Found, recover_log};
 use super::state::Shelf;
-use super::store::{Round, Store, StoreOptions, Trouble};
+use super::store::{Reclaim, Round, Store, StoreOptions, Trouble};
 use super::{frame, names};
 use crate::disk::{Disk, DiskResult};
 use crate::ids::LogId;
@@ -32,7 +32,7 @@ pub(crate) fn open<D: Disk>(
     fresh: &FreshIdentity,
     now: Timestamp,
 ) -> Result<(Store<D>, Recovered), StorageError> {
-    let root = look_around(&disk)?;
+    let mut root = look_around(&disk)?;
     let identity = identify(&disk, &root, fresh)?;
     let (point, rescan) = load_point(&disk, options.rescan)?;
     let clean = point.clean;
@@ -47,7 +47,9 @@ pub(crate) fn open<D: Disk>(
         let Some(recovered) = recover_log(&mut store, found, now, &mut leftovers)? else { continue };
         logs.push(recovered);
     }
-    keep(&mut store, clean)?;
+    if !keep(&mut store, clean)? {
+        spare_markers(&mut store, &mut root, &mut leftovers);
+    }
     clear(&store.shelf.disk, root, &leftovers)?;
     store.space = store.shelf.disk.space()?;
     let space = store.space;
@@ -135,16 +137,34 @@ fn empty_store<D: Disk>(shelf: Shelf<D>, options: StoreOptions) -> Store<D> {
 }
 
 /// Makes what was found the new recovery point, no longer a clean one: from here on a crash is a crash (KAFKA-10471).
-fn keep<D: Disk>(store: &mut Store<D>, clean: bool) -> Result<(), StorageError> {
+/// Answers whether there was room for it.
+fn keep<D: Disk>(store: &mut Store<D>, clean: bool) -> Result<bool, StorageError> {
     match store.save_point(false) {
-        Ok(true) => Ok(()),
+        Ok(true) => Ok(true),
         // A full disk must not keep a broker from starting. What stands is right, but for the flag.
-        Ok(false) if clean => Ok(point::unclean_in_place(&store.shelf.disk)?),
-        Ok(false) => Ok(()),
+        Ok(false) => {
+            if clean {
+                point::unclean_in_place(&store.shelf.disk)?;
+            }
+            Ok(false)
+        }
         Err(Trouble::Dead(message)) | Err(Trouble::Log(super::ops::LogFailure { message, .. })) => {
             Err(StorageError::Disk(crate::disk::DiskError { kind: crate::disk::DiskErrorKind::Io, message }))
         }
     }
+}
+
+/// While the old recovery point stands, what it names and was trimmed or removed since must stay told by its marker, or it
+/// would be missed as damage: it is emptied soon, and goes with the next recovery point.
+fn spare_markers<D: Disk>(store: &mut Store<D>, root: &mut Root, leftovers: &mut Vec<String>) {
+    store.reclaim.extend(root.deleted.drain(..).map(|(_, _, dir)| Reclaim::Directory(dir)));
+    leftovers.retain(|path| match path.rsplit_once('/') {
+        Some((dir, name)) if name.ends_with(names::DELETED) => {
+            store.reclaim.push(Reclaim::Segment { path: path.clone(), dir: dir.to_string() });
+            false
+        }
+        _ => true,
+    });
 }
 
 /// Removes what is left over from before, now that nothing names it; durably, since a producer snapshot from beyond the end
