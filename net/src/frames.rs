@@ -18,6 +18,9 @@ const OWN_MEMORY_FROM: usize = 16 * 1024;
 const SMALL_WINDOW: usize = 8 * 1024;
 /// What the buffer of a connection that sends many small requests at once grows to.
 const LARGE_WINDOW: usize = 64 * 1024;
+/// A frame as small as this that came alone is copied out of the buffer: cheaper than memory for the buffer anew, and what
+/// keeps its records in memory keeps no more than the frame.
+const COPIED_UP_TO: usize = 1024;
 /// How far ahead of the bytes that have arrived memory is reserved; later as much again as has arrived.
 const RESERVE_AHEAD: usize = 2 * 1024 * 1024;
 
@@ -121,6 +124,11 @@ impl Frames {
             return Ok(None);
         }
         self.begun = None;
+        if begun.total == self.buffer.len() && begun.total <= COPIED_UP_TO {
+            let frame = Bytes::copy_from_slice(&self.buffer[PREFIX..]);
+            self.buffer.clear();
+            return Ok(Some(frame));
+        }
         let mut frame = self.buffer.split_to(begun.total).freeze();
         frame.advance(PREFIX);
         Ok(Some(frame))
@@ -196,6 +204,22 @@ mod tests {
         bytes.extend(api_key.to_be_bytes());
         bytes.resize(PREFIX + size, 7);
         bytes
+    }
+
+    #[test]
+    fn a_small_frame_that_came_alone_leaves_the_buffer_its_memory_and_pins_none_of_it() {
+        let mut frames = frames();
+        feed(&mut frames, &frame(3, 100));
+        let memory = frames.buffer.as_ptr();
+        let kept = frames.next().unwrap().expect("whole");
+        assert_eq!(kept, frame(3, 100)[PREFIX..]);
+        feed(&mut frames, &frame(3, 50));
+        assert_eq!(
+            frames.buffer.as_ptr(),
+            memory,
+            "the same memory is read into, though the frame is still held"
+        );
+        assert_eq!(frames.next().unwrap().expect("whole"), frame(3, 50)[PREFIX..]);
     }
 
     #[test]

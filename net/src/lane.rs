@@ -13,6 +13,7 @@ use quipu_core::storage::ops::StoreOp;
 use quipu_core::storage::store::Store;
 
 use crate::driver::Driver;
+use crate::pace::Pace;
 use crate::rt::{self, Bell, Notify};
 use crate::stats::add;
 
@@ -121,7 +122,8 @@ impl Lane {
 pub(crate) fn start(driver: &Arc<Driver>, store: Store<impl Disk>) -> io::Result<()> {
     let lane = Arc::clone(driver.lane());
     let bell = Arc::clone(&lane.bell);
-    let mut worker = Worker { driver: Arc::clone(driver), lane, store, ops: Vec::new() };
+    let mut worker =
+        Worker { driver: Arc::clone(driver), lane, store, ops: Vec::new(), pace: Pace::default() };
     rt::start_worker("quipu-lane", bell, move || worker.work())
 }
 
@@ -131,12 +133,16 @@ struct Worker<D: Disk> {
     store: Store<D>,
     /// The round under way: its memory and the queue's take turns.
     ops: Vec<(Mark, StoreOp)>,
+    pace: Pace,
 }
 
 impl<D: Disk> Worker<D> {
     /// Runs rounds until the queue is empty.
     fn work(&mut self) -> ControlFlow<()> {
         loop {
+            if let Some(pause) = self.pace.pause(self.lane.bytes.load(Relaxed)) {
+                rt::pause(pause);
+            }
             self.lane.swap(&mut self.ops)?;
             if self.ops.is_empty() {
                 return ControlFlow::Continue(());
@@ -149,7 +155,10 @@ impl<D: Disk> Worker<D> {
         let bytes = self.ops.iter().map(|(_, op)| weight(op)).sum();
         add(&self.driver.stats().rounds, 1);
         add(&self.driver.stats().stored_ops, self.ops.len());
+        let clock = &self.driver.shell.clock;
+        let begun = clock.mono();
         let result = self.store.run(&mut self.ops);
+        self.pace.done(bytes, clock.mono().since(begun));
         self.lane.release(bytes);
         let dead = result.is_err();
         if dead {

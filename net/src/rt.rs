@@ -211,6 +211,14 @@ pub(crate) fn start_worker(
     }
 }
 
+/// Lets a worker rest. In the simulator, where a worker is a task and disks answer at once, it does not.
+pub(crate) fn pause(rest: Duration) {
+    #[cfg(not(madsim))]
+    std::thread::sleep(rest);
+    #[cfg(madsim)]
+    let _ = rest;
+}
+
 /// A listening socket.
 pub(crate) struct Listener(tokio::net::TcpListener);
 
