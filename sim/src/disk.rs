@@ -271,10 +271,10 @@ impl Disk for SimDisk {
         let mut world = self.lock();
         world.change()?;
         let whole = Bytes::from(parts.concat());
-        let (len, end) = (world.file(file)?.now.len() as u64, at + whole.len() as u64);
-        let growth = world.room_for(len, end);
-        if growth < end.saturating_sub(len) {
-            let most = (len + growth).saturating_sub(at).min(whole.len() as u64);
+        let (filled, end) = (world.file(file)?.filled, at + whole.len() as u64);
+        let growth = world.room_for(filled, end);
+        if growth < end.saturating_sub(filled) {
+            let most = (filled + growth).saturating_sub(at).min(whole.len() as u64);
             let part = world.rng.below(most + 1) as usize;
             world.file(file)?.write(at, whole.slice(..part));
             return Err(error(DiskErrorKind::Full, "no space left on device"));

@@ -45,6 +45,7 @@ impl<D: Disk> Store<D> {
             state: self.shelf.put(log, state),
             full: false,
             missing: true,
+            reach: 0,
             last: None,
             point_end: Offset(0),
             written: false,
@@ -119,6 +120,8 @@ impl<D: Disk> Store<D> {
             }
             Arc::clone(&state.dir)
         };
+        let drawn = self.draw_back(log);
+        self.or_full(log, drawn)?;
         let made = self.shelf.disk.create(&names::file(&dir, base, FileKind::Log));
         let file = self.or_full(log, made)?;
         self.new_file(SegmentKey { log, base, birth }, dir, file);
@@ -158,11 +161,13 @@ impl<D: Disk> Store<D> {
         let file = self.shelf.file(&view);
         let file = self.or_full(log, file)?;
         let position = view.span.bytes;
+        self.reach_ahead(log, &file, position, pending.bytes as u64)?;
         for chunk in chunks(&pending.batches) {
             let at = read(&state).segments.last().expect("a log has a segment").span.bytes;
             let written = self.shelf.disk.write_at(&file, at, &parts(chunk));
             if written.as_ref().is_err_and(DiskError::is_shortage) {
                 self.shelf.disk.set_len(&file, at)?;
+                self.lane(log).reach = 0;
                 self.round.touched.insert(view.key, (file.clone(), Arc::clone(&view.dir)));
             }
             self.or_full(log, written)?;

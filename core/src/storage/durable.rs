@@ -86,6 +86,7 @@ impl<D: Disk> Store<D> {
     /// Everything up to the recovery point itself.
     pub(crate) fn settle_everything(&mut self, clean: bool) -> Result<(), Trouble> {
         self.flush_all()?;
+        self.draw_back_idle(clean)?;
         self.file_indexes(clean)?;
         self.file_epochs()?;
         self.sync_round()?;

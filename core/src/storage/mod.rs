@@ -16,6 +16,7 @@ mod look;
 mod names;
 pub mod ops;
 mod point;
+mod reach;
 pub mod reader;
 mod recover;
 mod recover_log;

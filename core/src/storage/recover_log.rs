@@ -255,6 +255,7 @@ fn admit<D: Disk>(
         state: store.shelf.log(log).expect("put there just now"),
         full: false,
         missing: false,
+        reach: 0,
         last: scanned.last,
         point_end: scanned.end,
         written: false,

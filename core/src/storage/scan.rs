@@ -188,9 +188,11 @@ impl Scanned {
 
 /// Removes the segments that cannot belong to the log any more, the last one first.
 fn drop_later<D: Disk>(disk: &D, dir: &str, files: &Files, from: Offset) -> DiskResult<()> {
-    for base in files.segments.range(from..).rev().map(|(base, _)| *base) {
-        disk.remove(&names::file(dir, base, FileKind::Log))?;
+    let later: Vec<Offset> = files.segments.range(from..).rev().map(|(base, _)| *base).collect();
+    if later.is_empty() {
+        return Ok(());
     }
+    later.iter().try_for_each(|base| disk.remove(&names::file(dir, *base, FileKind::Log)))?;
     disk.sync(&[], &[dir])
 }
 

@@ -28,6 +28,9 @@ pub struct StoreOptions {
     pub max_open_files: usize,
     /// Memory for indexes of segments that are read but not written, in bytes.
     pub index_cache_bytes: usize,
+    /// How far a file that small writes follow one another in is made to reach ahead of its batches, in bytes; without
+    /// `synced`, or with 0, it is not.
+    pub ahead_bytes: u64,
     /// Whether to start without a usable recovery point: every log is then read whole (see [`Store::open`]).
     pub rescan: bool,
 }
@@ -39,6 +42,7 @@ impl Default for StoreOptions {
             index_interval_bytes: 4096,
             max_open_files: 1024,
             index_cache_bytes: 32 << 20,
+            ahead_bytes: 64 << 10,
             rescan: false,
         }
     }
@@ -73,6 +77,8 @@ pub(crate) struct Lane {
     pub(crate) full: bool,
     /// Nothing is on disk yet: its directory and its first file come with its first batch.
     pub(crate) missing: bool,
+    /// How far the file of the active segment was made to reach in advance; no further than its batches if it was not.
+    pub(crate) reach: u64,
     /// The last batch.
     pub(crate) last: Option<Witness>,
     /// The end that the recovery point on disk has.

@@ -104,6 +104,7 @@ impl<D: Disk> Store<D> {
         }
         let file = self.shelf.file(&view)?;
         disk.set_len(&file, cut.position)?;
+        self.lane(log).reach = 0;
         Ok(disk.sync(&[file], &[&view.dir])?)
     }
 }

@@ -17,6 +17,8 @@ pub(crate) type NodeId = u64;
 pub(crate) struct FileNode {
     /// As programs see it.
     pub(crate) now: Vec<u8>,
+    /// Up to where it takes up room: what a length alone adds is a hole.
+    pub(crate) filled: u64,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
 }
@@ -31,12 +33,14 @@ impl FileNode {
     /// Writes, unsynced.
     pub(crate) fn write(&mut self, at: u64, bytes: Bytes) {
         put(&mut self.now, at, &bytes);
+        self.filled = self.filled.max(at + bytes.len() as u64);
         self.unsynced.push(Change::Write(at, bytes));
     }
 
     /// Sets the length, unsynced.
     pub(crate) fn set_len(&mut self, len: u64) {
         self.now.resize(len as usize, 0);
+        self.filled = self.filled.min(len);
         self.unsynced.push(Change::Length(len));
     }
 
@@ -64,6 +68,7 @@ impl FileNode {
     /// The power goes: of what was not synced some sectors are there, and any of the lengths it had.
     pub(crate) fn lose_power(&mut self, rng: &mut Rng) {
         self.now = self.survivor(rng);
+        self.filled = self.now.len() as u64;
         self.durable.clone_from(&self.now);
         self.unsynced.clear();
     }

@@ -117,17 +117,17 @@ impl World {
 
     fn used_in(&self, dir: NodeId) -> u64 {
         let size = |node: &NodeId| match self.files.get(node) {
-            Some(file) => file.now.len() as u64,
+            Some(file) => file.filled,
             None => self.used_in(*node),
         };
         self.dirs[&dir].now.values().map(size).sum()
     }
 
     /// How many of the bytes up to `end` there is room for.
-    pub(super) fn room_for(&self, len: u64, end: u64) -> u64 {
+    pub(super) fn room_for(&self, filled: u64, end: u64) -> u64 {
         let Some(room) = self.room else { return u64::MAX };
         let free = room.saturating_sub(self.used());
-        end.saturating_sub(len).min(free)
+        end.saturating_sub(filled).min(free)
     }
 
     pub(super) fn new_node(&mut self) -> NodeId {

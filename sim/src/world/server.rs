@@ -130,7 +130,8 @@ impl Server {
             directory_id: [self.id as u8 + 1; 16],
         };
         let config = BrokerConfig::new(settings(&self.configs));
-        let options = StoreOptions { synced: true, max_open_files: 64, ..StoreOptions::default() };
+        let options =
+            StoreOptions { synced: true, max_open_files: 64, ahead_bytes: 1024, ..StoreOptions::default() };
         around.watch.starting(&self.disk);
         let (store, found) = match Store::open(self.disk.clone(), options, &fresh, now.wall) {
             Ok(opened) => opened,

@@ -35,6 +35,8 @@ fn a_flipped_bit_below_the_recovery_point_is_never_served_and_never_cut_away() {
     let disk = SimDisk::new(4);
     let mut store = filled(&disk, 10);
     run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+    // Nothing was appended since the first: the second finds the file longer than its batches, and cuts it to them.
+    run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
     let good = disk.contents(FIRST).expect("there");
     let size = good.len() as u64 / 10;
     let mut rng = Rng::new(4);
@@ -275,5 +277,40 @@ fn what_a_failed_sync_left_in_the_cache_is_written_again_before_a_start_vouches_
             (Offset(4), &None),
             "seed {seed}: what a start has told of is there for good"
         );
+    }
+}
+
+#[test]
+fn a_file_reaches_ahead_of_small_batches_and_is_as_long_as_they_are_once_it_is_left_alone() {
+    let batch_bytes = batch(0, &[0], 100).size();
+    let length = |disk: &SimDisk| disk.contents(FIRST).expect("there").len();
+    for leave in ["roll", "idle", "stop", "crash"] {
+        let disk = SimDisk::new(9);
+        let mut store = filled(&disk, 1);
+        assert_eq!(length(&disk), batch_bytes, "a log with one record has no tail");
+        run(&mut store, vec![append(1, 100)]);
+        assert_eq!(length(&disk), 2 * batch_bytes + 1000);
+        let checkpoint = |clean| StoreOp::Checkpoint { clean };
+        match leave {
+            "roll" => {
+                let batches = vec![batch(2, &[2], 100)];
+                drop(run(&mut store, vec![StoreOp::Append { log: LOG, batches, roll: true }]));
+            }
+            "idle" => {
+                run(&mut store, vec![checkpoint(false)]);
+                assert_eq!(
+                    length(&disk),
+                    2 * batch_bytes + 1000,
+                    "it was written since the checkpoint before"
+                );
+                run(&mut store, vec![checkpoint(false)]);
+            }
+            "stop" => drop(run(&mut store, vec![checkpoint(true)])),
+            _ => {}
+        }
+        disk.lose_power();
+        let (_, found) = open(&disk);
+        assert_eq!(length(&disk), 2 * batch_bytes, "after {leave}");
+        assert!(found.logs[0].end.0 >= 2 && found.logs[0].damage.is_none(), "after {leave}");
     }
 }

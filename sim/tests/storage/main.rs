@@ -24,7 +24,7 @@ fn try_open(
 ) -> Result<(Store<SimDisk>, Recovered), String> {
     let fresh =
         FreshIdentity { cluster_id: None, new_cluster_id: "sim".into(), node_id: 1, directory_id: [3; 16] };
-    let mut options = StoreOptions { max_open_files: 8, ..StoreOptions::default() };
+    let mut options = StoreOptions { max_open_files: 8, ahead_bytes: 1000, ..StoreOptions::default() };
     change(&mut options);
     Store::open(disk.clone(), options, &fresh, Timestamp(1000)).map_err(|e| e.to_string())
 }

@@ -77,7 +77,7 @@ fn log(n: usize) -> LogId {
 fn open(disk: &SimDisk, synced: bool) -> Result<(Store<SimDisk>, Recovered), String> {
     let fresh =
         FreshIdentity { cluster_id: None, new_cluster_id: "sim".into(), node_id: 1, directory_id: [3; 16] };
-    let options = StoreOptions { synced, max_open_files: 3, ..StoreOptions::default() };
+    let options = StoreOptions { synced, max_open_files: 3, ahead_bytes: 4096, ..StoreOptions::default() };
     Store::open(disk.clone(), options, &fresh, NOW).map_err(|e| e.to_string())
 }
 

@@ -65,7 +65,8 @@ fn copy(disk: &SimDisk) -> SimDisk {
 fn recover(disk: &SimDisk) -> Result<Recovered, String> {
     let fresh =
         FreshIdentity { cluster_id: None, new_cluster_id: "copy".into(), node_id: 1, directory_id: [1; 16] };
-    let options = StoreOptions { synced: true, max_open_files: 64, ..StoreOptions::default() };
+    let options =
+        StoreOptions { synced: true, max_open_files: 64, ahead_bytes: 1024, ..StoreOptions::default() };
     Store::open(disk.clone(), options, &fresh, Timestamp(0))
         .map(|(_, found)| found)
         .map_err(|e| e.to_string())
