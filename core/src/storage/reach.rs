@@ -8,7 +8,7 @@
 
 use super::state::read;
 use super::store::{Lane, Store, Trouble};
-use crate::disk::{Disk, DiskResult};
+use crate::disk::{Disk, DiskErrorKind, DiskResult};
 use crate::ids::LogId;
 
 impl<D: Disk> Store<D> {
@@ -59,17 +59,21 @@ impl<D: Disk> Store<D> {
 
     /// Cuts the files of logs that nothing was appended to since the last checkpoint, and before an orderly stop all.
     pub(crate) fn draw_back_idle(&mut self, clean: bool) -> Result<(), Trouble> {
-        let idle =
-            |(log, lane): (&LogId, &Lane)| (lane.reach > 0 && (clean || !lane.written)).then_some(*log);
+        // The files of a log that is offline are left as they are.
+        let is_idle = |lane: &Lane| (clean || !lane.written) && read(&lane.state).offline.is_none();
+        let idle = |(log, lane): (&LogId, &Lane)| (lane.reach > 0 && is_idle(lane)).then_some(*log);
         let logs: Vec<LogId> = self.logs.iter().filter_map(idle).collect();
         for log in logs {
             if self.round.touched.len() >= self.options.max_open_files {
                 self.sync_round()?;
             }
             match self.draw_back(log) {
-                Err(e) if !e.is_shortage() => return Err(e.into()),
+                Ok(()) => {}
                 // Left as it is for now: the next start or checkpoint comes by again.
-                _ => {}
+                Err(e) if e.is_shortage() => {}
+                // A file that is gone is the damage of one log, which whoever reads it is told; the others go on.
+                Err(e) if e.kind == DiskErrorKind::NotFound => {}
+                Err(e) => return Err(e.into()),
             }
         }
         Ok(())

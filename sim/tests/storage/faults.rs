@@ -1,5 +1,7 @@
 //! Disks that fail and rot, and what the storage makes of it.
 
+use quipu_core::disk::Disk;
+
 use super::*;
 
 #[test]
@@ -313,4 +315,23 @@ fn a_file_reaches_ahead_of_small_batches_and_is_as_long_as_they_are_once_it_is_l
         assert_eq!(length(&disk), 2 * batch_bytes, "after {leave}");
         assert!(found.logs[0].end.0 >= 2 && found.logs[0].damage.is_none(), "after {leave}");
     }
+}
+
+#[test]
+fn a_file_that_is_gone_when_its_zeros_are_to_be_cut_off_takes_no_other_log_along() {
+    let other = LogId { partition: 4, ..LOG };
+    let disk = SimDisk::new(9);
+    let (mut store, _) = try_open(&disk, |options| options.max_open_files = 1).expect("starts");
+    run(&mut store, vec![create(LOG), create(other)]);
+    let to_other =
+        |at: i64| StoreOp::Append { log: other, batches: vec![batch(at, &[at], 100)], roll: false };
+    (0..3).for_each(|at| drop(run(&mut store, vec![append(at, 100)])));
+    // Only the file of the last log written to is open by now.
+    (0..3).for_each(|at| drop(run(&mut store, vec![to_other(at)])));
+    disk.remove(FIRST).expect("it was there");
+    for _ in 0..2 {
+        assert!(run(&mut store, vec![StoreOp::Checkpoint { clean: false }]).failed.is_empty());
+    }
+    assert!(run(&mut store, vec![to_other(3)]).failed.is_empty());
+    assert!(store.reader().read(all(0, 3)).is_err(), "and who reads it is told");
 }
