@@ -97,9 +97,11 @@ impl Claim for OneOwner {
 }
 
 impl Told {
-    /// A group of which nothing is left begins anew, with the first generation.
+    /// A group of which nothing is left begins anew, with the first generation. Answers to its members that still wait for
+    /// the disk are of its life before.
     fn forget(&mut self, group: &str) {
         self.owners.retain(|(other, _), _| other != group);
+        self.asking.retain(|_, (other, ..)| other != group);
     }
 
     fn tell(&mut self, (group, generation, name): (String, i32, String), has: &[(String, i32)]) -> Verdict {
@@ -165,6 +167,7 @@ fn partitions(bytes: &[u8]) -> Vec<(String, i32)> {
 #[cfg(test)]
 mod tests {
     use quipu_core::group::MemberView;
+    use quipu_core::ids::ConnId;
 
     use super::*;
 
@@ -203,7 +206,15 @@ mod tests {
         assert!(tell(&mut told, 3, "a", &[0, 1]).is_ok());
         assert!(tell(&mut told, 3, "a", &[0, 1]).is_ok());
         assert!(tell(&mut told, 4, "b", &[0]).is_ok());
+        let to = |seq| Caller { conn: ConnId(1), seq };
+        told.asking.insert(to(1), ("g".into(), 3, "a".into()));
+        told.asking.insert(to(2), ("h".into(), 3, "a".into()));
         told.forget(&group_of(b"\0\x02\0\x01g").unwrap());
+        assert_eq!(
+            told.asking.keys().copied().collect::<Vec<_>>(),
+            [to(2)],
+            "what waits is of its life before"
+        );
         assert!(tell(&mut told, 3, "b", &[0]).is_ok(), "a group that was forgotten begins anew");
         assert!(group_of(b"\0\x01\0\x01g\0\x01t\0\0\0\0").is_none(), "an offset, not a group");
         assert!(partitions(&[]).is_empty());
