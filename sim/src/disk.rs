@@ -70,6 +70,7 @@ impl SimDisk {
             down: false,
             changes: 0,
             crash_at: None,
+            syncs_left: None,
             fail_at: None,
             fail_sync: false,
             room: None,
@@ -100,6 +101,11 @@ impl SimDisk {
         world.crash_at = Some(world.changes + changes + 1);
     }
 
+    /// After so many more syncs the machine stops, in the middle of the next.
+    pub fn crash_in_sync(&self, syncs: u64) {
+        self.lock().syncs_left = Some(syncs);
+    }
+
     /// Whether the machine has stopped.
     pub fn is_down(&self) -> bool {
         self.lock().down
@@ -124,7 +130,7 @@ impl SimDisk {
     /// No operation that was to fail or to stop the machine does any more.
     pub fn calm(&self) {
         let mut world = self.lock();
-        (world.crash_at, world.fail_at, world.fail_sync) = (None, None, false);
+        (world.crash_at, world.syncs_left, world.fail_at, world.fail_sync) = (None, None, None, false);
     }
 
     /// Whether there is hardly any room left.
@@ -310,7 +316,7 @@ impl Disk for SimDisk {
             return Ok(());
         }
         let mut world = self.lock();
-        let stops = world.change()?;
+        let stops = world.sync_begins()?;
         let fails = std::mem::take(&mut world.fail_sync);
         for file in files {
             let mut rng = world.fork();

@@ -21,6 +21,8 @@ pub(super) struct World {
     /// Changing operations so far.
     pub(super) changes: u64,
     pub(super) crash_at: Option<u64>,
+    /// Syncs until the one in the middle of which the machine stops.
+    pub(super) syncs_left: Option<u64>,
     pub(super) fail_at: Option<u64>,
     pub(super) fail_sync: bool,
     pub(super) room: Option<u64>,
@@ -36,6 +38,7 @@ pub(super) fn error(kind: DiskErrorKind, what: &str) -> DiskError {
 impl World {
     pub(super) fn revive(&mut self) {
         self.life += 1;
+        self.syncs_left = None;
         (self.down, self.crash_at, self.fail_at, self.fail_sync) = (false, None, None, false);
     }
 
@@ -51,6 +54,14 @@ impl World {
             return Err(error(DiskErrorKind::Io, "an I/O error"));
         }
         self.down = self.crash_at == Some(self.changes);
+        Ok(self.down)
+    }
+
+    /// The same, before a sync.
+    pub(super) fn sync_begins(&mut self) -> DiskResult<bool> {
+        self.change()?;
+        self.down |= self.syncs_left == Some(0);
+        self.syncs_left = self.syncs_left.and_then(|left| left.checked_sub(1));
         Ok(self.down)
     }
 

@@ -227,7 +227,11 @@ fn draw_fault(rng: &mut Rng, kind: u64, users: usize) -> Fault {
             },
             ms,
         },
-        14 => Fault::CrashCheckpointing { server, operations: rng.below(60), power, down_ms },
+        14 => {
+            let syncs = rng.percent(70);
+            let operations = rng.below(if syncs { 5 } else { 60 });
+            Fault::CrashCheckpointing { server, operations, syncs, power, down_ms }
+        }
         15 => Fault::Jump { server, by_ms: [1_000, -1_000, 3_600_000, -3_600_000][rng.below(4) as usize] },
         _ => Fault::KillUser { user, down_ms },
     }

@@ -25,8 +25,8 @@ pub enum Fault {
     CrashWriting { server: usize, operations: u64, power: bool, down_ms: u64 },
     /// A broker's machine loses power, and again so many disk operations into its recovery.
     CrashRecovering { server: usize, operations: u64, power: bool, down_ms: u64 },
-    /// A broker's machine stops so many disk operations into its next checkpoint.
-    CrashCheckpointing { server: usize, operations: u64, power: bool, down_ms: u64 },
+    /// A broker's machine stops so many disk operations into its next checkpoint, or in the middle of so manieth sync of it.
+    CrashCheckpointing { server: usize, operations: u64, syncs: bool, power: bool, down_ms: u64 },
     /// A broker is stopped in order, and started again.
     Stop { server: usize, down_ms: u64 },
     /// A broker's process stands still.

@@ -60,9 +60,9 @@ impl World {
                 self.crashes[server] = Some((power, down_ms));
                 self.servers[server].disk.crash_after(operations);
             }
-            Fault::CrashCheckpointing { server, operations, power, down_ms } => {
+            Fault::CrashCheckpointing { server, operations, syncs, power, down_ms } => {
                 self.crashes[server] = Some((power, down_ms));
-                self.servers[server].crash_in_checkpoint = Some(operations);
+                self.servers[server].crash_in_checkpoint = Some((operations, syncs));
             }
             Fault::Flip { server, draw } => self.flip(server, draw),
             Fault::Jump { server, by_ms } => self.servers[server].clock.off_ms += by_ms,

@@ -43,8 +43,8 @@ pub struct Server {
     pub pace: Pace,
     /// Nothing happens in the process before.
     pub paused_until: Moment,
-    /// So many operations into its next checkpoint the machine stops.
-    pub crash_in_checkpoint: Option<u64>,
+    /// So many operations, or syncs, into its next checkpoint the machine stops.
+    pub crash_in_checkpoint: Option<(u64, bool)>,
     /// Why the last start was refused.
     pub refused: Option<String>,
     process: Option<Process>,
@@ -258,8 +258,10 @@ impl Server {
         let Some(process) = &mut self.process else { return };
         let Some(mut round) = process.round.take() else { return };
         let checkpoints = round.iter().any(|(_, op)| matches!(op, StoreOp::Checkpoint { .. }));
-        if let Some(operations) = self.crash_in_checkpoint.take_if(|_| checkpoints) {
-            self.disk.crash_after(operations);
+        match self.crash_in_checkpoint.take_if(|_| checkpoints) {
+            Some((operations, false)) => self.disk.crash_after(operations),
+            Some((syncs, true)) => self.disk.crash_in_sync(syncs),
+            None => {}
         }
         let result = process.store.run(&mut round);
         if self.disk.is_down() {
