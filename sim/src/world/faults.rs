@@ -110,13 +110,17 @@ impl World {
 
     fn flip(&mut self, server: usize, draw: u64) {
         let mut rng = Rng::new(draw);
+        let logs_only = rng.percent(50);
+        let wanted = |path: &str, len: u64| len > 0 && (!logs_only || path.ends_with(".log"));
         let files: Vec<(String, u64)> =
-            self.servers[server].disk.paths().into_iter().filter(|(_, len)| *len > 0).collect();
+            self.servers[server].disk.paths().into_iter().filter(|(path, len)| wanted(path, *len)).collect();
         if files.is_empty() {
             return;
         }
         let (path, len) = &files[rng.below(files.len() as u64) as usize];
-        let (at, bit) = (rng.below(*len), rng.below(8) as u8);
+        // Often near the end, where what a recovery point vouches for meets what it does not.
+        let from = if rng.percent(40) { len.saturating_sub(300) } else { 0 };
+        let (at, bit) = (from + rng.below(len - from), rng.below(8) as u8);
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
         self.watch.damage(server);
