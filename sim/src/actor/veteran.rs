@@ -1,6 +1,9 @@
 //! An idempotent producer that has written two thousand million records: its sequence numbers are about to begin again.
 //!
-//! It speaks to the broker in single requests, since a client of ours begins with sequence 0.
+//! It speaks to the broker in single requests, since a client of ours begins with sequence 0, and is less careful than that:
+//! it sends what was not answered again and again, and relies on the broker to tell what is a duplicate.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use quipu_core::client::{CallError, Command, Event, NewRecord, Target, TopicPartition};
@@ -23,41 +26,52 @@ pub struct VeteranPlan {
     pub left: i32,
     /// Records of a batch, at most.
     pub batch: u64,
+    /// Batches under way at once, at most.
+    pub in_flight: usize,
     /// Milliseconds between batches, about.
     pub every_ms: u64,
 }
 
-/// The batch under way: it is sent until it is known to be written.
+/// A batch under way: it is sent until it is known to be written.
 struct Batch {
     numbers: Vec<u64>,
     bytes: Bytes,
+    /// How many were filled before it.
+    nth: usize,
     attempts: u32,
+    asked: Option<u64>,
 }
 
 /// A veteran.
 pub struct Veteran {
     plan: VeteranPlan,
     identity: Option<(ProducerId, i16)>,
-    next: i32,
-    batch: Option<Batch>,
+    /// The question for an identity.
     asked: Option<u64>,
+    next: i32,
+    /// In order of their sequence numbers.
+    batches: VecDeque<Batch>,
+    filled: usize,
     tags: u64,
+    /// It writes no more in this life.
+    retired: bool,
 }
 
 impl Veteran {
     /// One that does what the plan says.
     pub fn new(plan: VeteranPlan) -> Veteran {
-        Veteran { plan, identity: None, next: 0, batch: None, asked: None, tags: 0 }
+        let batches = VecDeque::new();
+        Veteran { plan, identity: None, asked: None, next: 0, batches, filled: 0, tags: 0, retired: false }
     }
 
     fn partition(&self) -> TopicPartition {
         TopicPartition::new(self.plan.partition.0.as_str(), self.plan.partition.1)
     }
 
-    fn ask(&mut self, env: &mut Env<'_>, target: Target, request: Request) {
+    fn ask(&mut self, env: &mut Env<'_>, target: Target, request: Request) -> Option<u64> {
         self.tags += 1;
-        self.asked = Some(self.tags);
         env.commands.push(Command::Call { tag: self.tags, target, request, timeout_ms: 10_000 });
+        Some(self.tags)
     }
 
     fn fill(&mut self, env: &mut Env<'_>, (id, epoch): (ProducerId, i16)) {
@@ -68,7 +82,7 @@ impl Veteran {
                 partition: self.partition(),
                 idempotent: true,
                 acks: -1,
-                in_flight: 1,
+                in_flight: self.plan.in_flight,
                 repeats: false,
                 timestamp: env.wall.0,
                 at: env.now,
@@ -79,55 +93,72 @@ impl Veteran {
             numbers.push(number);
         }
         self.next = sequence_after(self.next, numbers.len());
-        self.batch = Some(Batch { numbers, bytes: batch.build().to_bytes(), attempts: 0 });
+        let bytes = batch.build().to_bytes();
+        self.batches.push_back(Batch { numbers, bytes, nth: self.filled, attempts: 0, asked: None });
+        self.filled += 1;
     }
 
+    /// Sends whatever is not on its way, in order.
     fn send(&mut self, env: &mut Env<'_>) {
-        let Some(batch) = &mut self.batch else { return };
-        batch.attempts += 1;
-        let (name, index) = self.plan.partition.clone();
-        let partition_data = vec![PartitionProduceData { index, records: Some(batch.bytes.clone()) }];
-        let topic_data = vec![TopicProduceData { name, partition_data }];
-        let request = ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data, ..Default::default() };
-        self.ask(env, Target::Leader(self.partition()), request.into());
-    }
-
-    fn answered(&mut self, env: &mut Env<'_>, result: Result<Response, CallError>) {
-        match result {
-            Ok(Response::InitProducerId(r)) if r.error_code == ErrorCode::NONE => {
-                self.identity = Some((ProducerId(r.producer_id), r.producer_epoch));
-                self.next = sequence_after(i32::MAX - self.plan.left, 0);
+        for at in 0..self.batches.len() {
+            if self.batches[at].asked.is_none() {
+                let (name, index) = self.plan.partition.clone();
+                let records = Some(self.batches[at].bytes.clone());
+                let partition_data = vec![PartitionProduceData { index, records }];
+                let topic_data = vec![TopicProduceData { name, partition_data }];
+                let request =
+                    ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data, ..Default::default() };
+                self.batches[at].attempts += 1;
+                self.batches[at].asked = self.ask(env, Target::Leader(self.partition()), request.into());
             }
-            Ok(Response::Produce(r)) => {
-                let told = r.responses.first().and_then(|t| t.partition_responses.first());
-                let Some(told) = told else { return };
-                match told.error_code {
-                    ErrorCode::NONE => self.written(env, Some(told.base_offset)),
-                    ErrorCode::DUPLICATE_SEQUENCE_NUMBER => self.written(env, None),
-                    ErrorCode::INVALID_TIMESTAMP => self.give_up(env),
-                    other => env.say(|| format!("refused: {other} {:?}", told.error_message)),
-                }
-            }
-            Ok(_) => {}
-            Err(why) => env.say(|| format!("no answer: {why}")),
         }
     }
 
-    fn written(&mut self, env: &mut Env<'_>, base: Option<i64>) {
-        for (i, number) in self.batch.take().into_iter().flat_map(|b| b.numbers).enumerate() {
+    fn answered(&mut self, env: &mut Env<'_>, at: usize, result: Result<Response, CallError>) {
+        self.batches[at].asked = None;
+        let response = match result {
+            Ok(Response::Produce(response)) => response,
+            Ok(_) => return,
+            Err(why) => return env.say(|| format!("no answer: {why}")),
+        };
+        let told = response.responses.first().and_then(|t| t.partition_responses.first());
+        let Some(told) = told else { return };
+        match told.error_code {
+            ErrorCode::NONE => self.written(env, at, Some(told.base_offset)),
+            ErrorCode::DUPLICATE_SEQUENCE_NUMBER => self.written(env, at, None),
+            ErrorCode::INVALID_TIMESTAMP => self.give_up(env, at),
+            other => env.say(|| format!("refused: {other} {:?}", told.error_message)),
+        }
+    }
+
+    fn written(&mut self, env: &mut Env<'_>, at: usize, base: Option<i64>) {
+        for (i, number) in self.batches.remove(at).into_iter().flat_map(|b| b.numbers).enumerate() {
             env.history.sent(number, env.now, Fate::Done(base.map(|base| base + i as i64)));
             env.trace.mark(&[env.now, number]);
         }
     }
 
-    /// The clocks are too far apart for this batch. Whether it was written when it was sent before is not known, nor is
-    /// what sequence number would be next: it begins again, as somebody else.
-    fn give_up(&mut self, env: &mut Env<'_>) {
-        let Some(batch) = self.batch.take() else { return };
-        let fate = if batch.attempts == 1 { Fate::Failed } else { Fate::Unknown };
-        env.say(|| format!("records {:?} are given up: {fate:?}", batch.numbers));
-        batch.numbers.into_iter().for_each(|number| env.history.sent(number, env.now, fate));
-        self.identity = None;
+    /// The clocks are too far apart for a batch. Whether it was written when it was sent before is not known, nor whether
+    /// those after it will be: it writes no more.
+    fn give_up(&mut self, env: &mut Env<'_>, at: usize) {
+        for (place, batch) in std::mem::take(&mut self.batches).into_iter().enumerate() {
+            let never = place == at && batch.attempts == 1;
+            let fate = if never { Fate::Failed } else { Fate::Unknown };
+            env.say(|| format!("records {:?} are given up: {fate:?}", batch.numbers));
+            batch.numbers.into_iter().for_each(|number| env.history.sent(number, env.now, fate));
+        }
+        self.retired = true;
+    }
+
+    fn identified(&mut self, env: &mut Env<'_>, result: Result<Response, CallError>) {
+        match result {
+            Ok(Response::InitProducerId(r)) if r.error_code == ErrorCode::NONE => {
+                self.identity = Some((ProducerId(r.producer_id), r.producer_epoch));
+                self.next = i32::MAX - self.plan.left;
+            }
+            Ok(_) => {}
+            Err(why) => env.say(|| format!("no answer: {why}")),
+        }
     }
 }
 
@@ -154,20 +185,21 @@ impl Actor for Veteran {
 
     fn tick(&mut self, env: &mut Env<'_>) {
         env.tick_about_ms(self.plan.every_ms);
-        if self.asked.is_some() {
-            return;
-        }
         match self.identity {
-            None if env.loading => {
+            None if env.loading && self.asked.is_none() => {
                 let request = InitProducerIdRequest {
                     transactional_id: None,
                     transaction_timeout_ms: i32::MAX,
                     ..Default::default()
                 };
-                self.ask(env, Target::Any, request.into());
+                self.asked = self.ask(env, Target::Any, request.into());
             }
-            Some(identity) if env.loading && self.batch.is_none() => {
-                self.fill(env, identity);
+            Some(identity) if env.loading && !self.retired => {
+                // A broker remembers as many as may be under way, and no more: the oldest that waits is one of them.
+                let oldest = self.batches.front().map_or(self.filled, |b| b.nth);
+                if self.filled - oldest < self.plan.in_flight {
+                    self.fill(env, identity);
+                }
                 self.send(env);
             }
             _ => self.send(env),
@@ -177,20 +209,23 @@ impl Actor for Veteran {
     fn told(&mut self, env: &mut Env<'_>, event: Event) {
         let Event::Answered { tag, result } = event else { return };
         if self.asked.take_if(|asked| *asked == tag).is_some() {
-            self.answered(env, result);
+            self.identified(env, result);
+        } else if let Some(at) = self.batches.iter().position(|batch| batch.asked == Some(tag)) {
+            self.answered(env, at, result);
         }
     }
 
     fn ended(&mut self) {
-        (self.identity, self.batch, self.asked) = (None, None, None);
+        self.batches.clear();
+        (self.identity, self.asked, self.retired) = (None, None, false);
     }
 
     fn is_at_rest(&self) -> bool {
-        self.batch.is_none()
+        self.batches.is_empty()
     }
 
     fn waits_for(&self) -> String {
-        let numbers = self.batch.as_ref().map(|b| &b.numbers);
+        let numbers: Vec<&Vec<u64>> = self.batches.iter().map(|b| &b.numbers).collect();
         format!("records {numbers:?} to be written; {} is the sequence number after them", self.next)
     }
 }

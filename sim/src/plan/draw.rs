@@ -107,6 +107,7 @@ fn draw_users(rng: &mut Rng, topics: &[TopicPlan]) -> Vec<UserPlan> {
             partition: all[rng.below(all.len() as u64) as usize].clone(),
             left: rng.below(40) as i32,
             batch: 1 + rng.below(4),
+            in_flight: 1 + rng.below(5) as usize,
             every_ms: 20 + rng.below(200),
         }));
     }
