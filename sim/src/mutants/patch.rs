@@ -53,6 +53,7 @@ impl Mutant {
 /// Every seeded bug there is, in order of id.
 pub(super) fn all(root: &Path) -> Result<Vec<Mutant>, String> {
     let dir = root.join("sim/mutants");
+    let dir = dir.canonicalize().map_err(|e| format!("{}: {e}", dir.display()))?;
     let entries = std::fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut all = Vec::new();
     for entry in entries {

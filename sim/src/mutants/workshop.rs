@@ -33,19 +33,19 @@ pub(super) struct Found {
 impl Workshop {
     /// Copies the sources: what is committed or might be, as it is in the working tree.
     pub(super) fn open(root: &Path) -> Result<Workshop, String> {
+        let root = absolute(root)?;
         let place = root.join("target/mutants");
-        let workshop =
-            Workshop { root: root.to_path_buf(), tree: place.join("tree"), target: place.join("build") };
+        let workshop = Workshop { tree: place.join("tree"), target: place.join("build"), root };
         if workshop.tree.exists() {
             std::fs::remove_dir_all(&workshop.tree).map_err(|e| format!("{}: {e}", place.display()))?;
         }
         let listed = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-            .current_dir(root)
+            .current_dir(&workshop.root)
             .output()
             .map_err(|e| format!("git ls-files: {e}"))?;
         let names = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let names = names.split('\0').map(Path::new).filter(|name| root.join(name).is_file());
+        let names = names.split('\0').map(Path::new).filter(|name| workshop.root.join(name).is_file());
         names.map(|name| workshop.restore(name)).collect::<Result<Vec<()>, String>>()?;
         Ok(workshop)
     }
@@ -59,9 +59,20 @@ impl Workshop {
         made.and_then(|()| std::fs::write(&to, contents)).map_err(|e| format!("{}: {e}", to.display()))
     }
 
+    /// A patch that changed nothing proves nothing: a file that it is about must not be as in the sources.
+    fn is_planted(&self, mutant: &Mutant) -> Result<(), String> {
+        let read = |dir: &Path, name: &Path| std::fs::read(dir.join(name)).ok();
+        let same = |name: &PathBuf| read(&self.root, name) == read(&self.tree, name);
+        match mutant.files.iter().any(same) {
+            true => Err(format!("{}-{} was applied and changed nothing", mutant.id, mutant.name)),
+            false => Ok(()),
+        }
+    }
+
     /// Plants a bug, builds, and takes the bug out again. Answers where the program is.
     pub(super) fn build(&self, mutant: &Mutant) -> Result<PathBuf, String> {
         apply(&self.tree, mutant, false)?;
+        self.is_planted(mutant)?;
         let built = Command::new("cargo")
             .args(["build", "--quiet", "--locked", "--profile", "sim", "-p", "quipu-sim"])
             .args(["--example", PROGRAM])
@@ -82,7 +93,12 @@ impl Workshop {
 
 /// Whether a patch can be applied to the sources.
 pub(super) fn applies(root: &Path, mutant: &Mutant) -> Result<(), String> {
-    apply(root, mutant, true)
+    apply(&absolute(root)?, mutant, true)
+}
+
+/// What git is told of directories, and cargo, must not depend on where they are started.
+fn absolute(root: &Path) -> Result<PathBuf, String> {
+    root.canonicalize().map_err(|e| format!("{}: {e}", root.display()))
 }
 
 fn apply(dir: &Path, mutant: &Mutant, only_check: bool) -> Result<(), String> {
