@@ -1,17 +1,15 @@
-//! Runs every so manieth seed of a range until a claim breaks, and prints which: what a seeded bug is judged by.
+//! Runs seeds until a claim breaks that a seeded bug is meant to break: what `quipu-sim mutants` builds with the bug in it.
 
-use quipu_sim::plan::Plan;
-use quipu_sim::run::run;
+use std::path::Path;
 
-fn main() {
-    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let [from, to, step] = numbers[..] else { panic!("usage: until_broken FROM TO STEP") };
-    // A panic is a claim that breaks; its words are in the story.
-    std::panic::set_hook(Box::new(|_| {}));
-    for seed in (from..to).step_by(step.max(1) as usize) {
-        if let Some(broken) = run(Plan::draw(seed), false).broken {
-            let told = serde_json::json!({ "seed": seed, "claim": broken.claim, "story": broken.story });
-            return println!("{told}");
-        }
-    }
+use quipu_sim::mutants::{Mutant, serve};
+
+fn main() -> Result<(), String> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let usage = "usage: until_broken PATCH FROM TO JOBS";
+    let [patch, numbers @ ..] = &args[..] else { return Err(usage.to_string()) };
+    let numbers: Vec<u64> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
+    let [from, to, jobs] = numbers[..] else { return Err(usage.to_string()) };
+    serve(&Mutant::read(Path::new(patch))?, from..to, jobs as usize);
+    Ok(())
 }

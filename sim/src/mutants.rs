@@ -3,36 +3,35 @@
 //! A bug counts as seen when a claim that its patch names breaks, in a seed in which nothing breaks without the bug.
 
 mod patch;
+mod search;
+mod table;
 mod workshop;
 
-use std::fmt;
 use std::path::Path;
 
 pub use patch::Mutant;
-use workshop::{Found, Workshop};
+use search::Found;
+pub use search::serve;
+pub use table::Table;
+pub use workshop::Workshop;
 
 use crate::batch;
 use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::run;
 
-/// Seeds tried at first; each next try has twice as many.
-const FIRST_SEEDS: u64 = 16;
+/// Of so many claims that broke without being meant to a failure tells.
+const OTHERS_TOLD: usize = 3;
 
 /// How hard to try.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The first seed.
+    pub from: u64,
     /// Seeds after which a bug counts as not seen.
     pub limit: u64,
     /// Seeds that run at once.
-    pub jobs: u64,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-        Options { limit: 2_000, jobs }
-    }
+    pub jobs: usize,
 }
 
 /// How a bug was seen.
@@ -40,71 +39,39 @@ impl Default for Options {
 pub struct Kill {
     /// The claim that broke.
     pub claim: String,
+    /// In which seed.
+    pub seed: u64,
     /// How many seeds it took.
     pub seeds: u64,
-    /// What happened.
-    pub story: String,
+    /// Claims that broke in earlier seeds without being meant to.
+    pub others: Vec<String>,
 }
 
 /// What came of one bug.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
+    /// The bug.
+    pub mutant: Mutant,
     /// How it was seen; else what is wrong, in words.
     pub outcome: Result<Kill, String>,
 }
 
-/// What came of all.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// One for each, in the order they were asked for.
-    pub rows: Vec<Row>,
+/// The seeded bugs with these ids; all, if none is named. `root` is the root of the sources.
+pub fn named(root: &Path, ids: &[String]) -> Result<Vec<Mutant>, String> {
+    let all = patch::all(root)?;
+    if let Some(unknown) = ids.iter().find(|id| !all.iter().any(|m| m.id == **id)) {
+        let known: Vec<&str> = all.iter().map(|m| m.id.as_str()).collect();
+        return Err(format!("there is no seeded bug {unknown}; there are {}", known.join(" ")));
+    }
+    Ok(all.into_iter().filter(|m| ids.is_empty() || ids.contains(&m.id)).collect())
 }
 
-impl Report {
-    /// Whether every bug was seen, by a claim that was meant to.
-    pub fn is_good(&self) -> bool {
-        self.rows.iter().all(|row| row.outcome.is_ok())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<5} {:<32} {:<10} {:>6}", "id", "name", "killed by", "seeds")?;
-        for Row { id, name, outcome } in &self.rows {
-            match outcome {
-                Ok(kill) => writeln!(f, "{id:<5} {name:<32} {:<10} {:>6}", kill.claim, kill.seeds)?,
-                Err(why) => writeln!(f, "{id:<5} {name:<32} FAILED: {why}")?,
-            }
-        }
-        let seen = self.rows.iter().filter(|row| row.outcome.is_ok()).count();
-        writeln!(f, "{seen} of {} seeded bugs were seen", self.rows.len())
-    }
-}
-
-/// Plants each of these bugs (all, if none is named) and looks for a seed in which a claim breaks. `root` is the root of the
-/// sources. Tells `said` what came of each as soon as it is known.
-pub fn run(ids: &[String], root: &Path, options: &Options, mut said: impl FnMut(&Row)) -> Report {
-    let mut report = Report::default();
-    let (chosen, unknown) = match patch::all(root) {
-        Ok(all) => choose(all, ids),
-        Err(why) => (Vec::new(), vec![failed("-", why)]),
-    };
-    report.rows.extend(unknown);
-    if chosen.is_empty() {
-        return report;
-    }
-    let workshop = Workshop::open(root);
-    for mutant in chosen {
-        let outcome = workshop.as_ref().map_err(Clone::clone).and_then(|shop| judge(&mutant, shop, options));
-        let row = Row { id: mutant.id, name: mutant.name, outcome };
-        said(&row);
-        report.rows.push(row);
-    }
-    report
+/// So many, drawn by a text such as the name of a commit: everyone draws the same.
+pub fn drawn(root: &Path, count: usize, by: &str) -> Result<Vec<Mutant>, String> {
+    let mut all = patch::all(root)?;
+    let mut rng = Rng::new(batch::hash(by.as_bytes()));
+    let count = count.min(all.len());
+    Ok((0..count).map(|_| all.remove(rng.below(all.len() as u64) as usize)).collect())
 }
 
 /// Whether every patch can still be applied. Else which cannot, and why.
@@ -114,84 +81,76 @@ pub fn check_apply(root: &Path) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// Three bugs that a commit is tried with: drawn by its hash, so that everyone draws the same.
-pub fn draw_three(root: &Path, commit: &str) -> Result<Vec<String>, String> {
-    let mut ids: Vec<String> = patch::all(root)?.into_iter().map(|m| m.id).collect();
-    let mut rng = Rng::new(batch::hash(commit.as_bytes()));
-    let drawn = (0..3.min(ids.len())).map(|_| ids.remove(rng.below(ids.len() as u64) as usize)).collect();
-    Ok(drawn)
+/// Plants a bug and looks for a seed in which a claim breaks that is meant to.
+pub fn judge(mutant: Mutant, workshop: &Workshop, options: &Options) -> Row {
+    let outcome = workshop.build(&mutant, options.jobs).and_then(|program| {
+        let seeds = options.from..options.from.saturating_add(options.limit);
+        let found = search::search(&program, &mutant, &seeds, options.jobs)?;
+        verdict(&mutant, options, found, |seed| {
+            run::run(Plan::draw(seed), false).broken.map(|b| format!("{}: {}", b.claim, b.story))
+        })
+    });
+    Row { mutant, outcome }
 }
 
-/// Those that are named, and a row for each name that nothing has.
-fn choose(all: Vec<Mutant>, ids: &[String]) -> (Vec<Mutant>, Vec<Row>) {
-    if ids.is_empty() {
-        return (all, Vec::new());
-    }
-    let is_known = |id: &&String| all.iter().any(|m| m.id == **id);
-    let unknown = ids.iter().filter(|id| !is_known(id));
-    let unknown = unknown.map(|id| failed(id, "there is no such seeded bug".into())).collect();
-    (all.into_iter().filter(|m| ids.contains(&m.id)).collect(), unknown)
-}
-
-fn failed(id: &str, why: String) -> Row {
-    Row { id: id.to_string(), name: String::new(), outcome: Err(why) }
-}
-
-fn judge(mutant: &Mutant, workshop: &Workshop, options: &Options) -> Result<Kill, String> {
-    let binary = workshop.build(mutant)?;
-    let (mut from, mut count) = (0, FIRST_SEEDS);
-    while from < options.limit {
-        let to = (from + count).min(options.limit);
-        if let Some(found) = workshop::search(&binary, from..to, options.jobs)? {
-            return verdict(mutant, found);
-        }
-        (from, count) = (to, count * 2);
-    }
-    Err(format!("no claim broke in {} seeds; meant to: {}", options.limit, mutant.checkers.join(" ")))
-}
-
-fn verdict(mutant: &Mutant, found: Found) -> Result<Kill, String> {
-    let Found { seed, claim, story } = found;
-    if !mutant.intends(&claim, &story) {
+/// What is to be thought of what was found. `without`: what breaks in a seed without the bug.
+fn verdict(
+    mutant: &Mutant,
+    options: &Options,
+    found: Found,
+    without: impl Fn(u64) -> Option<String>,
+) -> Result<Kill, String> {
+    let Some((seed, broken)) = found.seen else {
         let meant = mutant.checkers.join(" ");
-        return Err(format!("seed {seed} broke {claim}, meant to break: {meant}. {story}"));
+        let others: Vec<String> = found
+            .others
+            .iter()
+            .take(OTHERS_TOLD)
+            .map(|(seed, b)| format!("; seed {seed} broke {}: {}", b.claim, b.story))
+            .collect();
+        return Err(format!("none of {meant} broke in {} seeds{}", options.limit, others.concat()));
+    };
+    if let Some(broken) = without(seed) {
+        return Err(format!("seed {seed} breaks without the bug, too: {broken}"));
     }
-    if let Some(broken) = run::run(Plan::draw(seed), false).broken {
-        return Err(format!("seed {seed} breaks {} without the bug, too: {}", broken.claim, broken.story));
-    }
-    Ok(Kill { claim, seeds: seed + 1, story })
+    let mut others: Vec<String> =
+        found.others.into_iter().filter(|(at, _)| *at < seed).map(|(_, b)| b.claim).collect();
+    others.sort();
+    others.dedup();
+    Ok(Kill { claim: broken.claim, seed, seeds: seed - options.from + 1, others })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::search::Claimed;
     use super::*;
 
-    fn mutant(id: &str) -> Mutant {
-        let text = "checkers: S1 P1\npanic: at the end\ndiff --git a/x b/x\n--- a/x\n+++ b/x\n";
-        Mutant::parse(&format!("{id}-a-name"), text).expect("a mutant")
+    fn judged(found: Found, without: Option<&str>) -> Result<Kill, String> {
+        let text = |text: &str| text.to_string();
+        let (files, path) = (vec![], Path::new("").to_path_buf());
+        let checkers = vec![text("S1"), text("H1")];
+        let mutant = Mutant { id: text("C01"), name: text("x"), checkers, panics: vec![], files, path };
+        let options = Options { from: 100, limit: 50, jobs: 1 };
+        verdict(&mutant, &options, found, |_| without.map(text))
+    }
+
+    fn broke(seed: u64, claim: &str) -> (u64, Claimed) {
+        (seed, Claimed { claim: claim.to_string(), story: "so it went".to_string() })
     }
 
     #[test]
-    fn only_a_claim_that_is_named_counts_and_a_panic_only_with_its_words() {
-        let m = mutant("C01");
-        assert!(m.intends("S1", "") && m.intends("P1", "it ended at the end"));
-        assert!(!m.intends("S2", "") && !m.intends("P1", "index out of bounds"));
+    fn a_bug_is_seen_where_nothing_breaks_without_it() {
+        let found =
+            || Found { seen: Some(broke(106, "H1")), others: vec![broke(107, "P1"), broke(101, "P1")] };
+        let kill = judged(found(), None).expect("it was seen");
+        assert_eq!((kill.claim.as_str(), kill.seed, kill.seeds), ("H1", 106, 7));
+        assert_eq!(kill.others, ["P1"]);
+        assert!(judged(found(), Some("S2")).is_err_and(|why| why.contains("without the bug, too: S2")));
     }
 
     #[test]
-    fn a_name_that_nothing_has_is_a_failure() {
-        let (chosen, unknown) = choose(vec![mutant("C01"), mutant("C02")], &["C02".into(), "X".into()]);
-        assert_eq!(chosen.iter().map(|m| m.id.as_str()).collect::<Vec<_>>(), ["C02"]);
-        assert!(!Report { rows: unknown }.is_good());
-    }
-
-    #[test]
-    fn a_table_tells_what_was_seen_and_what_was_not() {
-        let kill = Kill { claim: "S10".into(), seeds: 7, story: String::new() };
-        let row = |id: &str, outcome| Row { id: id.into(), name: "a-name".into(), outcome };
-        let report = Report { rows: vec![row("C01", Ok(kill)), row("C02", Err("it survived".into()))] };
-        let table = report.to_string();
-        assert!(table.contains("S10") && table.contains("FAILED: it survived"), "{table}");
-        assert!(table.ends_with("1 of 2 seeded bugs were seen\n"), "{table}");
+    fn a_claim_that_was_not_meant_to_break_is_no_proof_but_is_told() {
+        let why = judged(Found { seen: None, others: vec![broke(101, "P1")] }, None).expect_err("no proof");
+        assert!(why.contains("none of S1 H1 broke in 50 seeds; seed 101 broke P1: so it went"), "{why}");
     }
 }

@@ -3,6 +3,8 @@
 pub mod history;
 pub mod state;
 
+use std::collections::BTreeSet;
+
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Effect, Input};
 use quipu_core::storage::ops::Recovered;
@@ -55,6 +57,16 @@ pub trait Claim {
     }
     /// A process is gone.
     fn ended(&mut self, _server: usize, _in_order: bool) {}
+}
+
+/// Claims that no file here has: what H1 is called once power was lost, that everything comes to its end, that nothing
+/// panics, and that one seed is one story.
+const ELSEWHERE: [&str; 4] = ["H12", "L", "P1", "P10"];
+
+/// The name of every claim there is.
+pub fn names() -> BTreeSet<&'static str> {
+    let state = state_claims(1);
+    state.iter().map(|c| c.id()).chain(history::ALL.iter().map(|c| c.id)).chain(ELSEWHERE).collect()
 }
 
 /// All state claims, for so many brokers.

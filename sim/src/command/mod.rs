@@ -1,6 +1,7 @@
 //! The command line: one run, many, what they covered, and a failure made small.
 
 mod failure;
+mod mutants;
 mod run;
 mod shrink;
 mod sweep;
@@ -64,6 +65,11 @@ pub enum Command {
         #[arg(long)]
         jobs: Option<usize>,
     },
+    /// Plant bugs of history in a copy of the sources, and run seeds until a claim sees each.
+    ///
+    /// Each patch in sim/mutants plants one, and names the claims that are meant to see it. The answer is a table; a bug
+    /// that none of them sees is a failure.
+    Mutants(mutants::Mutants),
 }
 
 /// Seeds in a row.
@@ -101,6 +107,7 @@ impl Command {
                 swept.print_coverage();
                 Ok(swept.is_good())
             }
+            Command::Mutants(mutants) => mutants.run(),
         }
     }
 }

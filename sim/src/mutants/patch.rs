@@ -1,6 +1,14 @@
 //! One seeded bug: a patch, and what its head says of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+use crate::claims;
+
+/// What a head may say. What comes before `here` it must.
+const KEYS: [&str; 6] = ["source", "cause", "symptom", "checkers", "here", "panic"];
+/// How many of them every head has.
+const NEEDED: usize = 4;
 
 /// A seeded bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,24 +29,33 @@ pub struct Mutant {
 
 impl Mutant {
     /// Reads a patch. Its file is named after the id and the name; its head says which claims are meant to see it.
-    pub fn parse(file_name: &str, text: &str) -> Result<Mutant, String> {
-        let (id, name) = file_name.split_once('-').ok_or_else(|| format!("{file_name} has no id"))?;
-        let head = text.lines().take_while(|line| !line.starts_with("diff "));
-        let said = |line: &str, what: &str| {
-            let line = line.trim_start_matches('#').trim();
-            line.strip_prefix(what).map(|said| said.trim().to_string())
-        };
-        let checkers: Vec<String> = head
-            .clone()
-            .filter_map(|line| said(line, "checkers:"))
-            .flat_map(|all| all.split_whitespace().map(str::to_string).collect::<Vec<_>>())
-            .collect();
-        let panics = head.filter_map(|line| said(line, "panic:")).collect();
+    pub fn read(path: &Path) -> Result<Mutant, String> {
+        let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let path = path.to_path_buf();
+        Ok(Mutant { path, ..Mutant::parse(stem, &text)? })
+    }
+
+    fn parse(stem: &str, text: &str) -> Result<Mutant, String> {
+        let wrong = |what: String| format!("{stem}.patch: {what}");
+        let (id, name) = stem.split_once('-').ok_or_else(|| wrong("call it ID-NAME.patch".into()))?;
+        let mut said = head(text).map_err(wrong)?;
+        if let Some(missing) = KEYS[..NEEDED].iter().find(|key| !said.contains_key(**key)) {
+            return Err(wrong(format!("its head says nothing of `{missing}`: write `# {missing}: ..`")));
+        }
+        let checkers: Vec<String> =
+            said["checkers"].iter().flat_map(|all| all.split_whitespace()).map(str::to_string).collect();
+        let claims = claims::names();
+        if let Some(unknown) = checkers.iter().find(|checker| !claims.contains(checker.as_str())) {
+            let claims: Vec<&str> = claims.into_iter().collect();
+            return Err(wrong(format!("there is no claim {unknown}, only {}", claims.join(" "))));
+        }
         let files: Vec<PathBuf> =
             text.lines().filter_map(|line| line.strip_prefix("+++ b/")).map(PathBuf::from).collect();
         if checkers.is_empty() || files.is_empty() {
-            return Err(format!("{file_name} names no checkers, or changes nothing"));
+            return Err(wrong("it names no claim, or changes nothing".into()));
         }
+        let panics = said.remove("panic").unwrap_or_default();
         let (id, name, path) = (id.to_string(), name.to_string(), PathBuf::new());
         Ok(Mutant { id, name, checkers, panics, files, path })
     }
@@ -50,25 +67,82 @@ impl Mutant {
     }
 }
 
+/// What the lines before the first change say: `# key: text`, and more of the text in lines that are set in.
+fn head(text: &str) -> Result<BTreeMap<&str, Vec<String>>, String> {
+    let mut said: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut last = None;
+    for line in text.lines().take_while(|line| !line.starts_with("diff ")) {
+        let told = line.strip_prefix("# ").ok_or_else(|| format!("`{line}` does not begin with `# `"))?;
+        let more = last.filter(|_| told.starts_with("  "));
+        match (more, told.split_once(": ").filter(|(key, _)| KEYS.contains(key))) {
+            (Some(key), _) => {
+                let text = said.get_mut(key).and_then(|all| all.last_mut()).expect("it was said before");
+                text.push(' ');
+                text.push_str(told.trim());
+            }
+            (None, Some((key, text))) => {
+                said.entry(key).or_default().push(text.trim().to_string());
+                last = Some(key);
+            }
+            (None, None) => return Err(format!("`{line}` begins with none of {}", KEYS.join(", "))),
+        }
+    }
+    Ok(said)
+}
+
 /// Every seeded bug there is, in order of id.
 pub(super) fn all(root: &Path) -> Result<Vec<Mutant>, String> {
     let dir = root.join("sim/mutants");
-    let dir = dir.canonicalize().map_err(|e| format!("{}: {e}", dir.display()))?;
-    let entries = std::fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let unreadable = |e: std::io::Error| format!("{}: {e}", dir.display());
+    let dir = dir.canonicalize().map_err(unreadable)?;
     let mut all = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|e| format!("{}: {e}", dir.display()))?.path();
-        let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".patch"))
-        else {
-            continue;
-        };
-        let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let mutant = Mutant::parse(name, &text)?;
-        all.push(Mutant { path, ..mutant });
+    for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|ends| ends == "patch") {
+            all.push(Mutant::read(&path)?);
+        }
     }
     all.sort_by(|a, b| a.id.cmp(&b.id));
     match all.windows(2).find(|pair| pair[0].id == pair[1].id) {
         Some(pair) => Err(format!("there are two patches with the id {}", pair[0].id)),
         None => Ok(all),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "# source: a list\n# cause: a slip,\n#   and haste\n# symptom: none: yet\n";
+    const CHANGE: &str = "diff --git a/x b/x\n--- a/x\n+++ b/x\n";
+
+    fn parse(head: &str, change: &str) -> Result<Mutant, String> {
+        Mutant::parse("C01-a-name", &format!("{head}{change}"))
+    }
+
+    #[test]
+    fn a_head_says_which_claims_are_meant_and_what_a_panic_must_say() {
+        let told = format!("{HEAD}# checkers: S1 P1\n# panic: at the end\n");
+        let m = parse(&told, CHANGE).expect("a seeded bug");
+        assert_eq!((m.id.as_str(), m.name.as_str(), m.files.len()), ("C01", "a-name", 1));
+        assert!(m.intends("S1", "") && m.intends("P1", "it ended at the end"));
+        assert!(!m.intends("S2", "") && !m.intends("P1", "index out of bounds"));
+        let any = parse(&format!("{HEAD}# checkers: P1\n"), CHANGE).expect("a seeded bug");
+        assert!(any.intends("P1", "whatever it says"));
+    }
+
+    #[test]
+    fn a_head_that_lacks_something_or_names_what_is_not_there_is_refused() {
+        let refused = |head: &str, change: &str, why: &str| {
+            let told = parse(head, change).expect_err(why);
+            assert!(told.contains(why), "{told}");
+        };
+        refused(HEAD, CHANGE, "nothing of `checkers`");
+        refused(&format!("{HEAD}# checkers: S1 S99\n"), CHANGE, "no claim S99");
+        refused(&format!("{HEAD}# checkers: \n"), CHANGE, "names no claim");
+        refused(&format!("{HEAD}# checkers: S1\n"), "", "changes nothing");
+        refused(&format!("{HEAD}# chekers: S1\n"), CHANGE, "begins with none of");
+        refused("source: a list\n", CHANGE, "does not begin with `# `");
+        assert!(Mutant::parse("nameless", CHANGE).is_err_and(|why| why.contains("ID-NAME.patch")));
     }
 }
