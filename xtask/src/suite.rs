@@ -29,9 +29,12 @@ enum Work {
 /// Seeds of the event simulator that every run of the suite takes.
 const SIMULATED_SEEDS: u64 = 2_000;
 
+/// Bugs of history that every run of the suite plants, of all in sim/mutants.
+const SEEDED_BUGS: usize = 3;
+
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -41,6 +44,13 @@ const STEPS: [Step; 13] = [
     step("tests", "every test of the workspace", 30, 50, Work::Command(tests)),
     step("docs", "documentation builds without a warning", 20, 0, Work::Command(docs)),
     step("sim", "simulated clusters, seeds drawn from the commit", 20, 1_500, Work::Command(sim)),
+    step(
+        "mutants",
+        "bugs of history, drawn by the commit, are seen",
+        20,
+        SEEDED_BUGS,
+        Work::Command(mutants),
+    ),
     step("madsim", "the shell in the deterministic simulator", 25, 1, Work::Command(madsim)),
     step("wire", "our wire tables against Kafka's definitions", 10, 0, Work::Possible(wire)),
     step("clients", "real clients against the server", 20, 20, Work::Command(clients)),
@@ -164,6 +174,10 @@ fn docs() -> Command {
 
 fn sim() -> Command {
     tools::sweep(SIMULATED_SEEDS)
+}
+
+fn mutants() -> Command {
+    tools::mutants(SEEDED_BUGS)
 }
 
 fn madsim() -> Command {

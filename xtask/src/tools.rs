@@ -22,6 +22,14 @@ pub(crate) fn sweep(count: u64) -> Command {
     cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "sweep", "--seeds", &seeds])
 }
 
+/// So many bugs of history, planted one after the other in a copy of the sources: a claim of the simulator must see each.
+pub(crate) fn mutants(count: usize) -> Command {
+    let (count, by) = (count.to_string(), commit().unwrap_or_else(|| "no commit".into()));
+    let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "mutants"]);
+    command.args(["--drawn", &count, "--by", &by]);
+    command
+}
+
 /// The commit of the work tree, if git knows it.
 fn commit() -> Option<String> {
     let asked = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root()).output().ok()?;

@@ -1,5 +1,6 @@
 //! The command line: one run, many, what they covered, and a failure made small.
 
+mod coverage;
 mod failure;
 mod mutants;
 mod run;
@@ -104,7 +105,7 @@ impl Command {
             Command::Coverage { seeds, jobs } => {
                 let options = sweep::Options { jobs, twice_every: u64::MAX, keep_going: true };
                 let swept = sweep::sweep(&seeds.0, &options);
-                swept.print_coverage();
+                print!("{}", swept.coverage());
                 Ok(swept.is_good())
             }
             Command::Mutants(mutants) => mutants.run(),

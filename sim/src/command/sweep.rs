@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use super::coverage::Coverage;
 use super::failure;
 use crate::plan::Plan;
-use crate::plan::fault::Fault;
 use crate::run::{self, Outcome};
 use crate::watch::Broken;
 
@@ -30,7 +30,7 @@ pub(super) struct Swept {
     steps: u64,
     acknowledged: u64,
     read: u64,
-    struck: BTreeMap<&'static str, u64>,
+    coverage: Coverage,
     /// Of the hashes of all runs, whatever their order.
     hash: u64,
     broken: BTreeMap<u64, Broken>,
@@ -112,9 +112,8 @@ impl Swept {
         self.acknowledged += outcome.acknowledged;
         self.read += outcome.read;
         self.hash ^= outcome.hash.wrapping_mul(seed | 1).rotate_left((seed % 63) as u32);
-        for (fault, times) in outcome.struck {
-            *self.struck.entry(fault).or_insert(0) += times;
-        }
+        let Outcome { struck, probes, crossings, .. } = outcome;
+        self.coverage.add(Coverage { struck, probes, crossings });
         self.broken.extend(outcome.broken.map(|broken| (seed, broken)));
     }
 
@@ -130,7 +129,7 @@ impl Swept {
             self.seconds / 3600.0,
             self.seconds / took,
             self.events as f64 / took,
-            self.struck.values().sum::<u64>(),
+            self.coverage.struck.values().sum::<u64>(),
             self.acknowledged,
             self.read
         )
@@ -143,7 +142,7 @@ impl Swept {
             self.discarded, self.twice, self.steps, self.hash
         );
         let faults: Vec<String> =
-            self.struck.iter().map(|(fault, times)| format!("{fault} {times}")).collect();
+            self.coverage.struck.iter().map(|(fault, times)| format!("{fault} {times}")).collect();
         println!("faults: {}", faults.join(", "));
         let mut claims: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         self.broken.iter().for_each(|(seed, broken)| claims.entry(broken.claim).or_default().push(*seed));
@@ -155,11 +154,7 @@ impl Swept {
     }
 
     /// What happened, and what never did.
-    pub(super) fn print_coverage(&self) {
-        let never: Vec<&str> =
-            Fault::NAMES.into_iter().filter(|name| !self.struck.contains_key(name)).collect();
-        if !never.is_empty() {
-            println!("faults that never struck: {}", never.join(", "));
-        }
+    pub(super) fn coverage(&self) -> String {
+        self.coverage.told()
     }
 }
