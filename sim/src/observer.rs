@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use quipu_core::broker::door::{Caller, Effect, Input, Note, Request};
 use quipu_core::cluster::names::GROUP_OFFSETS;
-use quipu_core::ids::{LogId, LookupId, Mark};
+use quipu_core::ids::{LogId, LookupId, Mark, Offset};
 use quipu_core::storage::ops::{Recovered, StoreOp, Stored};
 use quipu_core::wire::messages::produce::ProduceResponse;
 use quipu_core::wire::{ApiKey, ErrorCode, Response};
@@ -206,8 +206,11 @@ impl UnderWay {
                 }
                 "append"
             }
-            StoreOp::Truncate { log, .. } => {
+            StoreOp::Truncate { log, to } => {
                 sometimes(cut_back(scene, *log));
+                if cuts_whole_segment(scene, *log, *to) {
+                    sometimes("log: cut back to the beginning of a segment with records in it");
+                }
                 "truncation"
             }
             StoreOp::Trim { log, start } => {
@@ -294,6 +297,12 @@ impl UnderWay {
         }
         self.answered.entry(log).and_modify(|last| *last = base.max(*last)).or_insert(base);
     }
+}
+
+/// Whether a segment that has something in it begins where a log is to be cut.
+fn cuts_whole_segment(scene: &Scene<'_>, log: LogId, to: Offset) -> bool {
+    let name = format!("-{}-{}/{:020}.log", log.partition, log.topic, to.0);
+    scene.disk.paths().iter().any(|(path, len)| *len > 0 && path.ends_with(&name))
 }
 
 fn cut_back(scene: &Scene<'_>, log: LogId) -> &'static str {

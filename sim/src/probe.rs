@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 50] = [
+pub const NAMES: [&str; 51] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -37,6 +37,7 @@ pub const NAMES: [&str; 50] = [
     "log: a segment begun",
     "log: a segment begun during a lookup",
     "log: cut back",
+    "log: cut back to the beginning of a segment with records in it",
     "log: cut back with waiters",
     "log: removed with records in it",
     "log: the group's cut back",

@@ -73,8 +73,12 @@ fn draw_topics(rng: &mut Rng) -> Vec<TopicPlan> {
     let count = 1 + rng.below(3);
     (0..count)
         .map(|i| {
-            // Some so small that a round of the disk often begins several segments.
-            let segment = if rng.percent(30) { 300 + rng.below(4_000) } else { 2_000 + rng.below(60_000) };
+            // Some so small that a round of the disk often begins several segments, or each batch has its own.
+            let segment = match rng.below(10) {
+                0 => 100 + rng.below(200),
+                1 | 2 => 300 + rng.below(4_000),
+                _ => 2_000 + rng.below(60_000),
+            };
             let mut configs = vec![
                 pair("internal.segment.bytes", segment),
                 pair("index.interval.bytes", 1 + rng.below(8_000)),
@@ -179,6 +183,9 @@ fn draw_members(rng: &mut Rng, topics: &[TopicPlan], deeds: &mut Vec<Deeds>) -> 
     groups
 }
 
+/// The kind of fault that makes a disk slow.
+const SLOW: u64 = 9;
+
 /// Which kinds of faults a seed has, how often, and what each is.
 fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
     let kinds: Vec<u64> = (0..17).filter(|kind| rng.percent(if *kind == 10 { 7 } else { 35 })).collect();
@@ -190,7 +197,12 @@ fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
     let mut faults = Vec::new();
     while at_ms < load_ms {
         let kind = kinds[rng.below(kinds.len() as u64) as usize];
-        faults.push(FaultPlan { at_ms, what: draw_fault(rng, kind, users) });
+        let what = draw_fault(rng, kind, users);
+        if matches!(what, Fault::Full { .. }) && rng.percent(50) {
+            // A disk that gets full is slow: then much is in the round that finds it full.
+            faults.push(FaultPlan { at_ms, what: draw_fault(rng, SLOW, users) });
+        }
+        faults.push(FaultPlan { at_ms, what });
         at_ms += rng.below(2 * gap) + 1;
     }
     faults
@@ -212,8 +224,11 @@ fn draw_fault(rng: &mut Rng, kind: u64, users: usize) -> Fault {
         5 => Fault::Pause { server, ms: ms * 2 },
         6 => Fault::FailSync { server, down_ms },
         7 => Fault::FailWrite { server, operations, down_ms },
-        8 => Fault::Full { server, room: rng.below(20_000), ms },
-        9 => Fault::SlowDisk { server, times: 2 + rng.below(500), ms },
+        8 => {
+            let most = if rng.percent(50) { 1_000 } else { 20_000 };
+            Fault::Full { server, room: rng.below(most), ms }
+        }
+        SLOW => Fault::SlowDisk { server, times: 2 + rng.below(500), ms },
         10 => Fault::Flip { server, draw: rng.bits() },
         11 => {
             let (up, down) = [(true, true), (true, false), (false, true)][rng.below(3) as usize];
