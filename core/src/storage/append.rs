@@ -15,8 +15,8 @@ use crate::ids::{LogId, Offset};
 use crate::record::Batch;
 use crate::record::batch::PREFIX_BYTES;
 
-/// Batches written at once at most: two parts each, within the 1024 that one system call takes.
-const MAX_BATCHES: usize = 500;
+/// Batches written at once at most, whatever the options say: two parts each, within the 1024 that one system call takes.
+pub(crate) const MAX_BATCHES: usize = 500;
 /// Bytes written at once at most, unless a single operation has more.
 const MAX_BYTES: usize = 8 << 20;
 
@@ -94,14 +94,15 @@ impl<D: Disk> Store<D> {
             self.flush(log)?;
             self.roll(log, first)?;
         }
+        let at_once = self.batches_at_once();
         let pending = self.round.pending.entry(log).or_default();
         pending.bytes += batches.iter().map(Batch::size).sum::<usize>();
         pending.batches.extend(batches);
-        if pending.bytes >= MAX_BYTES || pending.batches.len() >= MAX_BATCHES {
-            self.flush(log)
-        } else {
-            Ok(())
-        }
+        if pending.bytes >= MAX_BYTES || pending.batches.len() >= at_once { self.flush(log) } else { Ok(()) }
+    }
+
+    fn batches_at_once(&self) -> usize {
+        self.options.batches_at_once.clamp(1, MAX_BATCHES)
     }
 
     fn roll(&mut self, log: LogId, base: Offset) -> Result<(), Trouble> {
@@ -162,7 +163,7 @@ impl<D: Disk> Store<D> {
         let file = self.or_full(log, file)?;
         let position = view.span.bytes;
         self.reach_ahead(log, &file, position, pending.bytes as u64)?;
-        for chunk in chunks(&pending.batches) {
+        for chunk in pending.batches.chunks(self.batches_at_once()) {
             let at = read(&state).segments.last().expect("a log has a segment").span.bytes;
             let written = self.shelf.disk.write_at(&file, at, &parts(chunk));
             if written.as_ref().is_err_and(DiskError::is_shortage) {
@@ -244,11 +245,6 @@ fn check_follows(log: LogId, end: Offset, batches: &[Batch]) {
         );
         next = header.next_offset();
     }
-}
-
-/// Cuts what is to be written into pieces of which each is one system call.
-fn chunks(batches: &[Batch]) -> impl Iterator<Item = &[Batch]> {
-    batches.chunks(MAX_BATCHES)
 }
 
 /// The parts of a write: for each batch the stamped prefix and the rest as it arrived. All prefixes share one buffer.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
-use super::append::Pending;
+use super::append::{MAX_BATCHES, Pending};
 use super::cache::SegmentKey;
 use super::error::StorageError;
 use super::identity::FreshIdentity;
@@ -26,6 +26,8 @@ pub struct StoreOptions {
     pub index_interval_bytes: u32,
     /// Segment files kept open at most. Those of the round under way and of reads under way come on top.
     pub max_open_files: usize,
+    /// Batches of a log written at once at most: what there is beyond is another write of the same round.
+    pub batches_at_once: usize,
     /// Memory for indexes of segments that are read but not written, in bytes.
     pub index_cache_bytes: usize,
     /// How far a file that small writes follow one another in is made to reach ahead of its batches, in bytes; without
@@ -41,6 +43,7 @@ impl Default for StoreOptions {
             synced: true,
             index_interval_bytes: 4096,
             max_open_files: 1024,
+            batches_at_once: MAX_BATCHES,
             index_cache_bytes: 32 << 20,
             ahead_bytes: 64 << 10,
             rescan: false,

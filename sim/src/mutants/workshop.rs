@@ -107,6 +107,8 @@ impl Workshop {
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_INCREMENTAL", "1")
+            // Small units: a bug changes few of them.
+            .env("CARGO_PROFILE_SIM_CODEGEN_UNITS", "256")
             .output()
             .map_err(|e| format!("cargo build: {e}"))?;
         if !built.status.success() {

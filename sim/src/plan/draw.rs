@@ -58,7 +58,8 @@ fn draw_server(rng: &mut Rng) -> ServerPlan {
             [1, 500, 5_000, 1 << 20][rng.below(4) as usize],
         ),
     ];
-    ServerPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), configs }
+    let batches_at_once = if rng.percent(50) { 1 + rng.below(8) as usize } else { 500 };
+    ServerPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), configs, batches_at_once }
 }
 
 fn draw_drift(rng: &mut Rng) -> i64 {
@@ -235,14 +236,7 @@ fn draw_fault(rng: &mut Rng, kind: u64, users: usize) -> Fault {
             Fault::Cut { user, server, up, down, ms: ms * 3 }
         }
         12 => Fault::Reset { user, server, tells: (rng.percent(60), rng.percent(60)) },
-        13 => Fault::Storm {
-            weather: Weather {
-                least_us: rng.below(20_000),
-                spread_us: rng.below(200_000),
-                lost_per_mille: rng.below(300),
-            },
-            ms,
-        },
+        13 => Fault::Storm { weather: draw_storm(rng), ms },
         14 => {
             let syncs = rng.percent(70);
             let operations = rng.below(if syncs { 5 } else { 60 });
@@ -251,4 +245,8 @@ fn draw_fault(rng: &mut Rng, kind: u64, users: usize) -> Fault {
         15 => Fault::Jump { server, by_ms: [1_000, -1_000, 3_600_000, -3_600_000][rng.below(4) as usize] },
         _ => Fault::KillUser { user, down_ms },
     }
+}
+
+fn draw_storm(rng: &mut Rng) -> Weather {
+    Weather { least_us: rng.below(20_000), spread_us: rng.below(200_000), lost_per_mille: rng.below(300) }
 }

@@ -44,6 +44,8 @@ pub struct ServerPlan {
     pub off_ms: i64,
     /// Its configs.
     pub configs: Vec<(String, String)>,
+    /// Batches that its store writes at once at most: with few, a round may stop in the middle of what it writes to a log.
+    pub batches_at_once: usize,
 }
 
 /// A client and its machine.

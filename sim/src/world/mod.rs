@@ -80,7 +80,7 @@ impl World {
         );
         let servers = plan.servers.iter().zip(clocks.0).enumerate();
         let servers: Vec<Server> =
-            servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p.configs.clone())).collect();
+            servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p)).collect();
         let users = plan.users.iter().zip(clocks.1).enumerate();
         let users = users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor())).collect();
         let mut network = Network::new(rng.bits());

@@ -20,6 +20,7 @@ use super::event::{Event, Read, ServerEvent};
 use super::network::{LinkId, Network, Packet, Place, Way};
 use super::process::{Process, settings};
 use crate::disk::SimDisk;
+use crate::plan::ServerPlan;
 use crate::probe::sometimes;
 use crate::rng::Rng;
 use crate::watch::{Scene, Watch};
@@ -39,6 +40,7 @@ pub struct Server {
     pub life: u64,
     /// The configs it is started with.
     pub configs: Vec<(String, String)>,
+    batches_at_once: usize,
     /// How long the disk takes.
     pub pace: Pace,
     /// Nothing happens in the process before.
@@ -87,14 +89,15 @@ pub enum Started {
 
 impl Server {
     /// A machine with an empty disk.
-    pub fn new(id: usize, seed: u64, clock: Clock, configs: Vec<(String, String)>) -> Server {
+    pub fn new(id: usize, seed: u64, clock: Clock, plan: &ServerPlan) -> Server {
         let mut rng = Rng::new(seed);
         Server {
             id,
             disk: SimDisk::new(rng.bits()),
             clock,
             life: 0,
-            configs,
+            configs: plan.configs.clone(),
+            batches_at_once: plan.batches_at_once,
             pace: Pace::FAIR,
             paused_until: 0,
             crash_in_checkpoint: None,
@@ -130,8 +133,13 @@ impl Server {
             directory_id: [self.id as u8 + 1; 16],
         };
         let config = BrokerConfig::new(settings(&self.configs));
-        let options =
-            StoreOptions { synced: true, max_open_files: 64, ahead_bytes: 1024, ..StoreOptions::default() };
+        let (max_open_files, batches_at_once) = (64, self.batches_at_once);
+        let options = StoreOptions {
+            max_open_files,
+            batches_at_once,
+            ahead_bytes: 1024,
+            ..StoreOptions::default()
+        };
         around.watch.starting(&self.disk);
         let (store, found) = match Store::open(self.disk.clone(), options, &fresh, now.wall) {
             Ok(opened) => opened,
