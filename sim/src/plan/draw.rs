@@ -74,12 +74,8 @@ fn draw_topics(rng: &mut Rng) -> Vec<TopicPlan> {
     let count = 1 + rng.below(3);
     (0..count)
         .map(|i| {
-            // Some so small that a round of the disk often begins several segments, or each batch has its own.
-            let segment = match rng.below(10) {
-                0 => 100 + rng.below(200),
-                1 | 2 => 300 + rng.below(4_000),
-                _ => 2_000 + rng.below(60_000),
-            };
+            // Some so small that a round of the disk often begins several segments.
+            let segment = if rng.percent(30) { 300 + rng.below(4_000) } else { 2_000 + rng.below(60_000) };
             let mut configs = vec![
                 pair("internal.segment.bytes", segment),
                 pair("index.interval.bytes", 1 + rng.below(8_000)),
