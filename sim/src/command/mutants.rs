@@ -50,7 +50,7 @@ impl Mutants {
 
 fn judge_all(chosen: Vec<Mutant>, workshop: &Workshop, options: &mutants::Options) -> bool {
     let mut table = Table::of(&chosen);
-    let mut remarks = Vec::new();
+    let (mut good, mut remarks) = (true, Vec::new());
     println!("{}", table.head());
     for mutant in chosen {
         let row = mutants::judge(mutant, workshop, options);
@@ -60,14 +60,19 @@ fn judge_all(chosen: Vec<Mutant>, workshop: &Workshop, options: &mutants::Option
         match row.outcome {
             Ok(Kill { others, .. }) if others.is_empty() => {}
             Ok(Kill { others, .. }) => {
-                remarks.push((false, format!("{}: before, {} broke", row.mutant.id, others.join(" "))));
+                remarks.push(format!("{}: before, {} broke", row.mutant.id, others.join(" ")));
             }
-            Err(why) => remarks.push((true, format!("{}: {why}", row.mutant.id))),
+            Err(why) => {
+                good = false;
+                // Somebody who waits for the rest may already look into it.
+                eprintln!("{}: {why}", row.mutant.id);
+                remarks.push(format!("{}: {why}", row.mutant.id));
+            }
         }
     }
-    remarks.iter().for_each(|(_, remark)| println!("{remark}"));
+    remarks.iter().for_each(|remark| println!("{remark}"));
     println!("{}", table.foot());
-    remarks.iter().all(|(failed, _)| !failed)
+    good
 }
 
 /// The directory itself, or the nearest above it that has seeded bugs.

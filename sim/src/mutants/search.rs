@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::run::run;
 
 /// In how long some seed must come to its end: one that a bug keeps from ending is no proof of anything.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A seed has come to its end. A line of the pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

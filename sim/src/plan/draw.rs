@@ -185,7 +185,7 @@ const SLOW: u64 = 9;
 
 /// Which kinds of faults a seed has, how often, and what each is.
 fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
-    let kinds: Vec<u64> = (0..17).filter(|kind| rng.percent(if *kind == 10 { 7 } else { 35 })).collect();
+    let kinds: Vec<u64> = (0..17).filter(|kind| rng.percent(if *kind == 10 { 10 } else { 35 })).collect();
     if kinds.is_empty() {
         return Vec::new();
     }
@@ -195,9 +195,19 @@ fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
     while at_ms < load_ms {
         let kind = kinds[rng.below(kinds.len() as u64) as usize];
         let what = draw_fault(rng, kind, users);
-        if matches!(what, Fault::Full { .. }) && rng.percent(50) {
+        let goes_before = rng.percent(50);
+        match what {
             // A disk that gets full is slow: then much is in the round that finds it full.
-            faults.push(FaultPlan { at_ms, what: draw_fault(rng, SLOW, users) });
+            Fault::Full { .. } if goes_before => {
+                faults.push(FaultPlan { at_ms, what: draw_fault(rng, SLOW, users) });
+            }
+            // What is damaged while nobody looks is found by the next start.
+            Fault::Flip { server, .. } if goes_before => {
+                faults
+                    .push(FaultPlan { at_ms, what: Fault::Stop { server, down_ms: 200 + rng.below(2_000) } });
+                at_ms += 150;
+            }
+            _ => {}
         }
         faults.push(FaultPlan { at_ms, what });
         at_ms += rng.below(2 * gap) + 1;

@@ -110,16 +110,21 @@ impl World {
 
     fn flip(&mut self, server: usize, draw: u64) {
         let mut rng = Rng::new(draw);
-        let logs_only = rng.percent(50);
+        // On a machine at rest mostly at the end of a log: that is what a start looks at.
+        let at_rest = !self.servers[server].is_up();
+        let logs_only = rng.percent(if at_rest { 90 } else { 50 });
         let wanted = |path: &str, len: u64| len > 0 && (!logs_only || path.ends_with(".log"));
-        let files: Vec<(String, u64)> =
+        let mut files: Vec<(String, u64)> =
             self.servers[server].disk.paths().into_iter().filter(|(path, len)| wanted(path, *len)).collect();
+        if at_rest && logs_only {
+            files = last_of_each(files);
+        }
         if files.is_empty() {
             return;
         }
         let (path, len) = &files[rng.below(files.len() as u64) as usize];
         // Often near the end, where what a recovery point vouches for meets what it does not.
-        let from = if rng.percent(40) { len.saturating_sub(300) } else { 0 };
+        let from = if rng.percent(if at_rest { 80 } else { 40 }) { len.saturating_sub(300) } else { 0 };
         let (at, bit) = (from + rng.below(len - from), rng.below(8) as u8);
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
@@ -180,4 +185,13 @@ impl World {
             _ => {}
         }
     }
+}
+
+/// The last file of each directory.
+fn last_of_each(mut files: Vec<(String, u64)>) -> Vec<(String, u64)> {
+    files.sort();
+    let dir = |file: &(String, u64)| file.0.rsplit_once('/').map(|(dir, _)| dir.to_string());
+    files.reverse();
+    files.dedup_by_key(|file| dir(file));
+    files
 }
