@@ -204,7 +204,7 @@ fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
             // What is damaged while nobody looks is found by the next start.
             Fault::Flip { server, .. } if goes_before => {
                 faults
-                    .push(FaultPlan { at_ms, what: Fault::Stop { server, down_ms: 200 + rng.below(2_000) } });
+                    .push(FaultPlan { at_ms, what: Fault::Kill { server, down_ms: 200 + rng.below(2_000) } });
                 at_ms += 150;
             }
             _ => {}

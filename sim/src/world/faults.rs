@@ -7,8 +7,12 @@ use super::event::Event;
 use super::network::Place;
 use super::server::Pace;
 use crate::batch;
+use crate::ghost::GhostLog;
 use crate::plan::fault::Fault;
 use crate::rng::Rng;
+
+/// Of a batch in a file.
+const HEADER_BYTES: u64 = 61;
 
 impl World {
     /// A fault of the plan begins.
@@ -110,7 +114,7 @@ impl World {
 
     fn flip(&mut self, server: usize, draw: u64) {
         let mut rng = Rng::new(draw);
-        // On a machine at rest mostly at the end of a log: that is what a start looks at.
+        // On a machine at rest mostly what a start looks at: the last batch that the recovery point vouches for.
         let at_rest = !self.servers[server].is_up();
         let logs_only = rng.percent(if at_rest { 90 } else { 50 });
         let wanted = |path: &str, len: u64| len > 0 && (!logs_only || path.ends_with(".log"));
@@ -123,9 +127,14 @@ impl World {
             return;
         }
         let (path, len) = &files[rng.below(files.len() as u64) as usize];
-        // Often near the end, where what a recovery point vouches for meets what it does not.
-        let from = if rng.percent(if at_rest { 80 } else { 40 }) { len.saturating_sub(300) } else { 0 };
-        let (at, bit) = (from + rng.below(len - from), rng.below(8) as u8);
+        let last = self.last_vouched(server, path).filter(|_| at_rest && rng.percent(60));
+        let (from, to) = match last {
+            Some(start) => (start, start + HEADER_BYTES),
+            // Often near the end, where what a recovery point vouches for meets what it does not.
+            None if rng.percent(40) => (len.saturating_sub(300), *len),
+            None => (0, *len),
+        };
+        let (at, bit) = (from + rng.below(to - from), rng.below(8) as u8);
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
         self.watch.damage(server);
@@ -154,14 +163,30 @@ impl World {
         }
     }
 
+    /// Where in a file the last batch begins that the recovery point vouches for.
+    fn last_vouched(&self, server: usize, path: &str) -> Option<u64> {
+        let (dir, _) = path.split_once('/').filter(|(_, file)| file.ends_with(".log"))?;
+        let vouched = self.ghost_of(server, dir)?.vouched;
+        let bytes = self.servers[server].disk.contents(path)?;
+        let mut end = 0;
+        let last = batch::read_all(&bytes).into_iter().find(|batch| {
+            end += batch.size;
+            batch.next == vouched
+        });
+        last.map(|last| end - last.size)
+    }
+
+    fn ghost_of(&self, server: usize, dir: &str) -> Option<&GhostLog> {
+        let mut logs = self.watch.ghosts[server].logs.iter();
+        logs.find(|(id, _)| dir.ends_with(&format!("-{}-{}", id.partition, id.topic))).map(|(_, log)| log)
+    }
+
     /// Up to where the recovery point vouches for the log in a directory. A disk that gets full may have had no room for it.
     fn vouched(&self, server: usize, dir: &str) -> i64 {
         if self.plan.faults.iter().any(|f| matches!(f.what, Fault::Full { .. })) {
             return 0;
         }
-        let mut logs = self.watch.ghosts[server].logs.iter();
-        let found = logs.find(|(id, _)| dir.ends_with(&format!("-{}-{}", id.partition, id.topic)));
-        found.map_or(0, |(_, log)| log.vouched)
+        self.ghost_of(server, dir).map_or(0, |log| log.vouched)
     }
 
     fn end_fault_in(&mut self, index: usize, ms: u64) {
