@@ -197,8 +197,8 @@ fn draw_faults(rng: &mut Rng, load_ms: u64, users: usize) -> Vec<FaultPlan> {
         let what = draw_fault(rng, kind, users);
         let goes_before = rng.percent(50);
         match what {
-            // A disk that gets full is slow: then much is in the round that finds it full.
-            Fault::Full { .. } if goes_before => {
+            // On a slow disk much is in the round that finds it full, or in which a checkpoint is.
+            Fault::Full { .. } | Fault::CrashCheckpointing { .. } if goes_before => {
                 faults.push(FaultPlan { at_ms, what: draw_fault(rng, SLOW, users) });
             }
             // What is damaged while nobody looks is found by the next start.
