@@ -11,8 +11,8 @@ use crate::ghost::GhostLog;
 use crate::plan::fault::Fault;
 use crate::rng::Rng;
 
-/// Of a batch in a file.
-const HEADER_BYTES: u64 = 61;
+/// What a batch begins with, from its offset to its checksum: by this a recovery point knows it again.
+const KNOWN_BY_BYTES: u64 = 21;
 
 impl World {
     /// A fault of the plan begins.
@@ -129,7 +129,7 @@ impl World {
         let (path, len) = &files[rng.below(files.len() as u64) as usize];
         let last = self.last_vouched(server, path).filter(|_| at_rest && rng.percent(60));
         let (from, to) = match last {
-            Some(start) => (start, start + HEADER_BYTES),
+            Some(start) => (start, start + KNOWN_BY_BYTES),
             // Often near the end, where what a recovery point vouches for meets what it does not.
             None if rng.percent(40) => (len.saturating_sub(300), *len),
             None => (0, *len),
