@@ -134,12 +134,8 @@ impl Server {
         };
         let config = BrokerConfig::new(settings(&self.configs));
         let (max_open_files, batches_at_once) = (64, self.batches_at_once);
-        let options = StoreOptions {
-            max_open_files,
-            batches_at_once,
-            ahead_bytes: 1024,
-            ..StoreOptions::default()
-        };
+        let options =
+            StoreOptions { max_open_files, batches_at_once, ahead_bytes: 1024, ..StoreOptions::default() };
         around.watch.starting(&self.disk);
         let (store, found) = match Store::open(self.disk.clone(), options, &fresh, now.wall) {
             Ok(opened) => opened,
