@@ -66,9 +66,10 @@ pub fn named(root: &Path, ids: &[String]) -> Result<Vec<Mutant>, String> {
     Ok(all.into_iter().filter(|m| ids.is_empty() || ids.contains(&m.id)).collect())
 }
 
-/// So many, drawn by a text such as the name of a commit: everyone draws the same.
+/// So many of those that a claim has seen before, drawn by a text such as the name of a commit: everyone draws the same.
 pub fn drawn(root: &Path, count: usize, by: &str) -> Result<Vec<Mutant>, String> {
     let mut all = patch::all(root)?;
+    all.retain(|m| !m.unseen);
     let mut rng = Rng::new(batch::hash(by.as_bytes()));
     let count = count.min(all.len());
     Ok((0..count).map(|_| all.remove(rng.below(all.len() as u64) as usize)).collect())
@@ -129,7 +130,8 @@ mod tests {
         let text = |text: &str| text.to_string();
         let (files, path) = (vec![], Path::new("").to_path_buf());
         let checkers = vec![text("S1"), text("H1")];
-        let mutant = Mutant { id: text("C01"), name: text("x"), checkers, panics: vec![], files, path };
+        let mutant =
+            Mutant { id: text("C01"), name: text("x"), checkers, panics: vec![], unseen: false, files, path };
         let options = Options { from: 100, limit: 50, jobs: 1 };
         verdict(&mutant, &options, found, |_| without.map(text))
     }

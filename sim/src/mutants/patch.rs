@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::claims;
 
 /// What a head may say. What comes before `here` it must.
-const KEYS: [&str; 6] = ["source", "cause", "symptom", "checkers", "here", "panic"];
+const KEYS: [&str; 7] = ["source", "cause", "symptom", "checkers", "here", "panic", "unseen"];
 /// How many of them every head has.
 const NEEDED: usize = 4;
 
@@ -21,6 +21,8 @@ pub struct Mutant {
     pub checkers: Vec<String>,
     /// What a panic must say to count as seen by P1. None: any panic counts, if P1 is named at all.
     pub panics: Vec<String>,
+    /// No claim has seen it yet, as far as is known: a hole to be closed, which would fail whatever runs by chance.
+    pub unseen: bool,
     /// The files that it changes.
     pub files: Vec<PathBuf>,
     /// Where the patch is.
@@ -57,7 +59,8 @@ impl Mutant {
         }
         let panics = said.remove("panic").unwrap_or_default();
         let (id, name, path) = (id.to_string(), name.to_string(), PathBuf::new());
-        Ok(Mutant { id, name, checkers, panics, files, path })
+        let unseen = said.contains_key("unseen");
+        Ok(Mutant { id, name, checkers, panics, unseen, files, path })
     }
 
     /// Whether a claim that broke was meant to.
@@ -127,7 +130,9 @@ mod tests {
         assert_eq!((m.id.as_str(), m.name.as_str(), m.files.len()), ("C01", "a-name", 1));
         assert!(m.intends("S1", "") && m.intends("P1", "it ended at the end"));
         assert!(!m.intends("S2", "") && !m.intends("P1", "index out of bounds"));
-        let any = parse(&format!("{HEAD}# checkers: P1\n"), CHANGE).expect("a seeded bug");
+        let any =
+            parse(&format!("{HEAD}# checkers: P1\n# unseen: in 9 seeds\n"), CHANGE).expect("a seeded bug");
+        assert!(any.unseen && !m.unseen);
         assert!(any.intends("P1", "whatever it says"));
     }
 

@@ -137,7 +137,15 @@ mod tests {
     fn mutant() -> Mutant {
         let text = String::new;
         let checkers = vec!["S1".to_string()];
-        Mutant { id: text(), name: text(), checkers, panics: vec![], files: vec![], path: PathBuf::new() }
+        Mutant {
+            id: text(),
+            name: text(),
+            checkers,
+            panics: vec![],
+            unseen: false,
+            files: vec![],
+            path: PathBuf::new(),
+        }
     }
 
     /// What comes of a program that prints these lines and then does this.

@@ -75,7 +75,15 @@ mod tests {
 
     fn mutant(id: &str) -> Mutant {
         let (name, checkers) = ("a-name".to_string(), vec!["S1".to_string(), "H1".to_string()]);
-        Mutant { id: id.into(), name, checkers, panics: vec![], files: vec![], path: PathBuf::new() }
+        Mutant {
+            id: id.into(),
+            name,
+            checkers,
+            panics: vec![],
+            unseen: false,
+            files: vec![],
+            path: PathBuf::new(),
+        }
     }
 
     #[test]
