@@ -177,7 +177,7 @@ impl Broker {
     pub fn status(&self) -> Status {
         let offline = |(log, p): (&LogId, &Replica)| p.offline.clone().map(|why| (*log, why));
         Status {
-            ready: matches!(self.phase, Phase::Ready),
+            ready: self.is_ready(),
             dead: if let Phase::Dead(why) = &self.phase { Some(why.clone()) } else { None },
             partitions: self.partitions.len(),
             offline: self.partitions.iter().filter_map(offline).collect(),

@@ -222,14 +222,15 @@ impl Broker {
     }
 
     fn open_found(&mut self, turn: &mut Turn, found: RecoveredLog, name: String, epoch: LeaderEpoch) {
-        if let Some(damage) = &found.damage {
+        let damage = found.damage.clone().or_else(|| from_the_future(&found, epoch));
+        if let Some(damage) = &damage {
             turn.warn(format!(
                 "{name}-{} is offline: {damage}. Nothing was cut off; restore the file from a copy, or delete the topic",
                 found.log.partition
             ));
         }
         let log = Log::recovered(&found);
-        self.open(Replica::new(log, name, epoch, found.damage));
+        self.open(Replica::new(log, name, epoch, damage));
     }
 
     /// Makes a partition that is new on this broker.
@@ -258,6 +259,14 @@ impl Broker {
         self.phase = Phase::Dead(why);
         self.refuse_held(turn);
     }
+}
+
+/// No checksum covers the leader epoch of a batch, so that damage to it shows only here: a log never has an epoch that its
+/// leader has not come to.
+fn from_the_future(found: &RecoveredLog, epoch: LeaderEpoch) -> Option<String> {
+    let newest = found.epochs.last().filter(|newest| newest.epoch > epoch)?;
+    let (start, newest) = (newest.start, newest.epoch);
+    Some(format!("the batch at offset {start} has leader epoch {newest}, but its leader is in epoch {epoch}"))
 }
 
 fn unreadable(batch: &Batch, why: &RecordError) -> String {

@@ -9,7 +9,7 @@ use super::facts::{self, Id, Key, Unreadable};
 use super::state::{Group, State};
 use super::turn::Turn;
 use crate::coordinator::{Fact, Replicated};
-use crate::time::Timestamp;
+use crate::time::{Instant, Timestamp};
 use crate::wire::ErrorCode;
 
 /// Groups looked through for expired offsets in one go.
@@ -142,13 +142,17 @@ pub(crate) fn look_for_expired(
     }
     let more = last.filter(|id| groups.range::<str, _>((Excluded(&***id), Unbounded)).next().is_some());
     let next = if more.is_some() {
-        // A moment later, not now: the same wake must not go on with it.
-        turn.now.mono + Duration::from_micros(1)
+        a_moment_later(turn)
     } else {
         turn.now.mono.after_ms(turn.config.offsets_retention_check_interval_ms.max(1))
     };
     turn.alarms.set(Alarm::Expiry, next);
     more.cloned()
+}
+
+/// Not now: the same wake must not go on with it.
+fn a_moment_later(turn: &Turn<'_>) -> Instant {
+    turn.now.mono + Duration::from_micros(1)
 }
 
 /// Takes an alarm that has gone off.
@@ -159,6 +163,8 @@ pub(crate) fn on_alarm(
     turn: &mut Turn<'_>,
 ) {
     match alarm {
+        // What this wake has decided is not applied yet: a group that it found empty would be judged by when it was so before.
+        Alarm::Expiry if turn.has_decided() => turn.alarms.set(Alarm::Expiry, a_moment_later(turn)),
         Alarm::Expiry => *cursor = look_for_expired(groups, cursor.take(), turn),
         Alarm::Join { group } => with(groups, &group, |g| g.on_join_alarm(turn)),
         Alarm::Sync { group } => with(groups, &group, |g| g.on_sync_alarm(turn)),

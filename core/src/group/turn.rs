@@ -35,6 +35,11 @@ impl Turn<'_> {
         self.out.facts.push((self.shard, fact));
     }
 
+    /// Whether there are facts of this shard that are decided, and not applied before the next input.
+    pub(crate) fn has_decided(&self) -> bool {
+        self.out.facts.iter().any(|(shard, _)| *shard == self.shard)
+    }
+
     /// Sets an alarm `ms` milliseconds from now.
     pub(crate) fn alarm(&mut self, alarm: Alarm, ms: i32) {
         self.alarms.set(alarm, self.now.mono.after_ms(i64::from(ms)));

@@ -57,7 +57,7 @@ pub(crate) fn scan<D: Disk>(
         return Ok(Err(format!("the segments of {dir} that the recovery point names are missing")));
     }
     sync(&store.shelf.disk, dir, &touched, found.clean)?;
-    Ok(index_left(store, found, dir, scanned))
+    index_left(store, found, dir, scanned)
 }
 
 /// A segment file of which a stretch was read that nothing vouches for.
@@ -226,12 +226,12 @@ fn index_left<D: Disk>(
     found: &Found,
     dir: &str,
     mut scanned: Scanned,
-) -> Result<Scanned, String> {
-    let Some(point) = &found.point else { return Ok(scanned) };
+) -> Result<Result<Scanned, String>, StorageError> {
+    let Some(point) = &found.point else { return Ok(Ok(scanned)) };
     let old = point.segments.last().map(|s| s.span.base);
     let count = scanned.segments.len();
     let Some(i) = scanned.segments[..count - 1].iter().position(|s| Some(s.span.base) == old) else {
-        return Ok(scanned);
+        return Ok(Ok(scanned));
     };
     let state = LogState {
         dir: Arc::from(dir),
@@ -244,8 +244,9 @@ fn index_left<D: Disk>(
     };
     match store.shelf.whole_indexes(&state.view(found.log, 0)) {
         Ok(indexes) => scanned.segments[i].loaded = Some(Box::new((*indexes).clone())),
-        Err(ReadError::Gone(why) | ReadError::Damaged(why)) => return Err(why),
-        Err(ReadError::Io(e)) => return Err(e.message),
+        Err(ReadError::Gone(why) | ReadError::Damaged(why)) => return Ok(Err(why)),
+        // A disk that cannot be read says nothing of the log: the start fails, as it does wherever else that happens.
+        Err(ReadError::Io(e)) => return Err(e.into()),
     }
-    Ok(scanned)
+    Ok(Ok(scanned))
 }

@@ -2,7 +2,7 @@
 
 use super::{Rig, batch, recovered};
 use crate::broker::door::{Input, Note};
-use crate::ids::{LeaderEpoch, LogId, TopicId};
+use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
 use crate::storage::ops::StoreOp;
 use crate::wire::ErrorCode;
 
@@ -71,6 +71,23 @@ fn a_damaged_partition_is_offline_and_named_while_the_others_go_on() {
     assert_eq!(next.produced(to).error_code, ErrorCode::KAFKA_STORAGE_ERROR);
     let to = next.produce("u", 1, batch(&["b"]));
     assert_eq!(next.produced(to).base_offset, 1);
+}
+
+#[test]
+fn a_log_with_a_leader_epoch_that_its_leader_has_not_come_to_is_offline_and_named() {
+    let mut rig = Rig::new(&[]);
+    rig.create("t", 1, &[]);
+    rig.produce("t", 1, batch(&["a"]));
+    let log = rig.log("t", 0);
+    // No checksum covers the epoch of a batch: a flipped bit of it looks like this.
+    let flipped = rig.disk.get_mut(&log).and_then(|batches| batches.first_mut()).expect("a batch");
+    flipped.stamp(Offset(0), LeaderEpoch(1 << 20));
+    let mut rig = restart(rig);
+    rig.wake();
+    let named = |w: &str| w.contains("t-0 is offline") && w.contains("leader epoch 1048576");
+    assert!(rig.notes.iter().any(|n| matches!(n, Note::Warn(w) if named(w))), "{:?}", rig.notes);
+    let to = rig.produce("t", 1, batch(&["b"]));
+    assert_eq!(rig.produced(to).error_code, ErrorCode::KAFKA_STORAGE_ERROR);
 }
 
 #[test]

@@ -133,6 +133,12 @@ impl World {
         self.now.mono = end;
     }
 
+    /// Lets time pass in which the coordinator gets to do nothing.
+    pub(super) fn stand_still(&mut self, ms: u64) {
+        self.now.wall.0 += ms as i64;
+        self.now.mono.0 += ms * 1000;
+    }
+
     pub(super) fn gone(&mut self, number: u64) {
         self.gone.insert(number);
         self.groups.gone(ConnId(number));

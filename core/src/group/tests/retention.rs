@@ -53,6 +53,28 @@ fn an_empty_group_keeps_its_offsets_for_seven_days_from_when_it_became_empty() {
 }
 
 #[test]
+fn a_group_that_is_found_empty_as_old_offsets_are_looked_for_keeps_its_offsets() {
+    let daily = GroupConfig {
+        initial_rebalance_delay_ms: 0,
+        offsets_retention_check_interval_ms: DAY as i64,
+        ..GroupConfig::default()
+    };
+    let mut w = World::new(daily);
+    let (id, generation) = patient(&mut w, &["t"]);
+    keep_alive(&mut w, &id, generation, 9);
+    w.pass(1_000_000);
+    assert_eq!(w.beat("g", &id, generation), ErrorCode::NONE);
+    // The broker stands still: its member's session ends, and then a look for old offsets is due, in one and the same wake.
+    w.stand_still(DAY);
+    w.pass(1);
+    assert_eq!((w.fetched("g"), w.state("g").as_str()), (7, "Empty"));
+    w.pass(6 * DAY);
+    assert_eq!(w.fetched("g"), 7);
+    w.pass(2 * DAY);
+    assert_eq!((w.fetched("g"), w.state("g").as_str()), (-1, "Dead"));
+}
+
+#[test]
 fn offsets_without_a_group_expire_seven_days_after_their_commit() {
     let mut w = World::quick();
     w.commit("g", "", -1);
