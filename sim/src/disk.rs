@@ -13,9 +13,18 @@
 //! - **Full disk** ([`SimDisk::set_room`]): a write beyond the room fails with any part of it written. Room may come back.
 //! - **No descriptors** ([`SimDisk::refuse_opens`]): nothing can be opened or created until that ends.
 //! - **Bit rot** ([`SimDisk::flip`]): a bit of what is at rest is another one.
+//! - **Lost write** ([`SimDisk::betray_after`], [`Mishap::Lost`]): a write that is called done, and whose sync is, is
+//!   nowhere; its file has the length, with what was there before or zeros. Until the power goes programs read what they
+//!   wrote, from memory. A sync that lies is this for each of its writes.
+//! - **Misdirected write** ([`Mishap::Misdirected`]): the same, and the bytes are in another file or place, where they cover
+//!   what was durable there, sector by sector; that, too, shows once the power has gone.
+//! - **Failing reads** ([`SimDisk::fail_reads`]): one in so many fails, and nothing is wrong with what is there.
+//! - **Older image** ([`SimDisk::roll_back`]): the machine comes back with what was durable at an earlier moment.
+//! - **Wiped** ([`SimDisk::wipe`]): it comes back empty.
 //!
-//! Not modelled: a sync that lies, writes to a wrong place, reads that fail only sometimes.
+//! That a disk is slow or stands still is a matter of time, and so of the world's: `Fault::SlowDisk`, `Fault::Stall`.
 
+mod mishap;
 mod node;
 mod world;
 
@@ -27,6 +36,7 @@ use bytes::Bytes;
 use quipu_core::disk::{Disk, DiskErrorKind, DiskResult};
 
 use crate::rng::Rng;
+pub use mishap::Mishap;
 use node::{DirNode, FileNode, NodeId};
 use world::{ROOT, World, error};
 
@@ -75,6 +85,11 @@ impl SimDisk {
             fail_sync: false,
             room: None,
             refuses_opens: false,
+            betray_at: None,
+            betrayed: Vec::new(),
+            fail_reads: 0,
+            failed_reads: 0,
+            image: None,
             open: 0,
             most_open: 0,
         };
@@ -131,6 +146,7 @@ impl SimDisk {
     pub fn calm(&self) {
         let mut world = self.lock();
         (world.crash_at, world.syncs_left, world.fail_at, world.fail_sync) = (None, None, None, false);
+        (world.betray_at, world.fail_reads) = (None, 0);
     }
 
     /// Whether there is hardly any room left.
@@ -213,6 +229,8 @@ impl SimDisk {
             files: world.files.clone(),
             dirs: world.dirs.clone(),
             rng: world.rng.clone(),
+            betrayed: Vec::new(),
+            image: None,
             open: 0,
             most_open: 0,
             ..*world
@@ -285,13 +303,19 @@ impl Disk for SimDisk {
             world.file(file)?.write(at, whole.slice(..part));
             return Err(error(DiskErrorKind::Full, "no space left on device"));
         }
-        world.file(file)?.write(at, whole);
+        world.file(file)?;
+        if !world.betray(file.handle.node, at, &whole) {
+            world.file(file)?.write(at, whole);
+        }
         world.done()
     }
 
     fn read_at(&self, file: &SimFile, at: u64, len: usize) -> DiskResult<Bytes> {
         let mut world = self.lock();
         world.up()?;
+        if world.read_fails() {
+            return Err(error(DiskErrorKind::Io, "the read failed"));
+        }
         let now = &world.file(file)?.now;
         let from = (at as usize).min(now.len());
         let to = from.saturating_add(len).min(now.len());
@@ -394,7 +418,8 @@ impl Disk for SimDisk {
     fn space(&self) -> DiskResult<(u64, u64)> {
         let world = self.lock();
         world.up()?;
-        let total = world.room.unwrap_or(UNLIMITED);
-        Ok((total.saturating_sub(world.used()), total))
+        // What is used is only counted where it matters.
+        let free = world.room.map_or(UNLIMITED, |room| room.saturating_sub(world.used()));
+        Ok((free, world.room.unwrap_or(UNLIMITED)))
     }
 }

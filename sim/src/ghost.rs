@@ -32,6 +32,8 @@ pub struct GhostLog {
     pub committed: i64,
     /// The highest start there ever was.
     pub start: i64,
+    /// Its disk was damaged in the midst of it: what lies behind the damage is not among the batches.
+    pub has_hole: bool,
     /// Everything below is vouched for by the recovery point, unless the disk was too full to write it.
     pub vouched: i64,
 }
@@ -144,16 +146,18 @@ impl Ghost {
         self.checkpoints.clear();
         let mut logs = BTreeMap::new();
         for log in &found.logs {
-            let before = self.logs.get(&log.log);
+            // Of a damaged disk less may be left than there was.
+            let before = self.logs.get(&log.log).filter(|_| !damaged);
             let mut ghost = GhostLog {
                 // What a start finds it makes durable: on one broker that is as good as committed.
-                // Of a damaged disk less may be left than there was.
-                committed: before.filter(|_| !damaged).map_or(log.end.0, |b| b.committed.max(log.end.0)),
+                committed: before.map_or(log.end.0, |b| b.committed.max(log.end.0)),
                 start: log.start.0.max(before.map_or(0, |b| b.start)),
                 vouched: log.end.0,
                 ..GhostLog::default()
             };
             on_disk(disk, &files, log.log).into_iter().for_each(|batch| ghost.push(batch));
+            let dense = ghost.batches.is_sorted_by(|a, b| a.next == b.base);
+            ghost.has_hole = damaged && (ghost.end() != log.end.0 || !dense);
             logs.insert(log.log, ghost);
         }
         self.logs = logs;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use quipu_core::client::{Fetched, NewRecord, TopicPartition};
-use quipu_core::record::RecordHeader;
+use quipu_core::record::{Record, RecordHeader};
 
+use crate::batch;
 use crate::rng::Rng;
 
 /// Microseconds of true time.
@@ -16,6 +17,8 @@ type Moment = u64;
 pub struct History {
     /// Every record that was handed to a client, by the number that its value carries.
     pub sends: Vec<Sent>,
+    /// Of each of them a hash of key, value and headers as they were handed over.
+    pub prints: Vec<u64>,
     /// Everything that was read.
     pub polls: Vec<Poll>,
     /// Commits of groups.
@@ -34,6 +37,11 @@ pub struct History {
     pub trespasses: Vec<String>,
     /// The life that each client is in, or ended in.
     pub lives: BTreeMap<usize, u64>,
+    /// Since when producer ids that were handed out may be handed out again, in microseconds: two producers who share one
+    /// take each other's records for their own.
+    pub reissued_at: Option<Moment>,
+    /// How long at the least offsets are kept of a group without members, in microseconds of true time.
+    pub offsets_kept_us: u64,
     /// Whether any disk was damaged.
     pub damaged: bool,
     /// What was read that nobody wrote so.
@@ -181,8 +189,19 @@ impl History {
     pub fn send(&mut self, sent: Sent) -> (u64, NewRecord) {
         let number = self.sends.len() as u64;
         let record = record(number, &sent);
+        self.prints.push(print(record.key.as_ref(), record.value.as_ref(), &record.headers));
         self.sends.push(sent);
         (number, record)
+    }
+
+    /// A record that was handed over, once more.
+    pub fn record(&self, number: u64) -> NewRecord {
+        record(number, &self.sends[number as usize])
+    }
+
+    /// Whether anything was ever removed from the front of a partition.
+    pub fn is_trimmed(&self, partition: &TopicPartition) -> bool {
+        self.trims.iter().any(|trim| trim.partition == *partition)
     }
 
     /// What became of a record.
@@ -196,12 +215,10 @@ impl History {
         let number = number_of(fetched.record.value.as_ref());
         let sent = number.and_then(|n| self.sends.get(n as usize).map(|sent| (n, sent)));
         let right = sent.is_some_and(|(n, sent)| {
-            let wrote = record(n, sent);
-            let time = fetched.append_time || fetched.record.timestamp.0 == sent.timestamp;
-            sent.partition == *partition
-                && (&wrote.key, &wrote.value, &wrote.headers)
-                    == (&fetched.record.key, &fetched.record.value, &fetched.record.headers)
-                && time
+            let Record { key, value, headers, timestamp, .. } = &fetched.record;
+            let time = fetched.append_time || timestamp.0 == sent.timestamp;
+            let print = print(key.as_ref(), value.as_ref(), headers);
+            sent.partition == *partition && self.prints[n as usize] == print && time
         });
         if !right {
             self.garbled.push(format!(
@@ -216,6 +233,10 @@ impl History {
     /// Members of a group in generations before its newest one, with the generation.
     pub fn old_members(&self, group: &str) -> Vec<(String, i32)> {
         let all = || self.members.iter().filter(|(of, ..)| of == group);
+        // A group whose offsets expire may be forgotten and begin anew, with its first generation.
+        if self.offsets_kept_us < 86_400_000_000 {
+            return Vec::new();
+        }
         let newest = all().map(|(.., generation)| *generation).max().unwrap_or(0);
         all().filter(|m| m.2 < newest).map(|(_, id, generation)| (id.clone(), *generation)).collect()
     }
@@ -225,6 +246,12 @@ impl History {
         for sent in self.sends.iter_mut().rev().filter(|s| s.by.0 == user && s.fate == Fate::Open) {
             sent.done_at = at;
         }
+    }
+
+    /// How many things clients did and were told.
+    pub fn operations(&self) -> usize {
+        let History { sends, polls, commits, sightings, lookups, trims, .. } = self;
+        sends.len() + polls.len() + commits.len() + sightings.len() + lookups.len() + trims.len()
     }
 
     /// How many records were acknowledged.
@@ -237,9 +264,14 @@ impl History {
 fn record(number: u64, sent: &Sent) -> NewRecord {
     let mut rng = Rng::new(number ^ 0x5eed);
     let size = [8, 20, 100, 600, 3_000][rng.below(5) as usize] + rng.below(50);
-    let mut value = number.to_be_bytes().to_vec();
+    let mut value = Vec::with_capacity(size as usize + 128);
+    value.extend(number.to_be_bytes());
     // Half of it repeats, so that there is something to compress.
-    value.extend((8..size).map(|i| if i % 128 < 64 { b'q' } else { rng.bits() as u8 }));
+    while value.len() < size as usize {
+        value.extend([b'q'; 64]);
+        (0..8).for_each(|_| value.extend(rng.bits().to_be_bytes()));
+    }
+    value.truncate(size as usize);
     let key = (!rng.percent(30)).then(|| Bytes::from(format!("key-{}", rng.below(7))));
     let header =
         |i| RecordHeader { key: format!("h{i}").into(), value: Some(Bytes::from(format!("{number}"))) };
@@ -251,6 +283,15 @@ fn record(number: u64, sent: &Sent) -> NewRecord {
         headers: (0..rng.below(3)).map(header).collect(),
         timestamp: Some(quipu_core::time::Timestamp(sent.timestamp)),
     }
+}
+
+/// A hash of what a record says, which absent, empty and shifted parts change.
+fn print(key: Option<&Bytes>, value: Option<&Bytes>, headers: &[RecordHeader]) -> u64 {
+    let of = |bytes: Option<&Bytes>| bytes.map_or(1, |bytes| batch::hash(bytes));
+    let parts = headers.iter().flat_map(|h| [batch::hash(&h.key), of(h.value.as_ref())]);
+    [of(key), of(value)].into_iter().chain(parts).fold(headers.len() as u64, |hash, part| {
+        (hash ^ part).wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(29)
+    })
 }
 
 fn number_of(value: Option<&Bytes>) -> Option<u64> {

@@ -2,7 +2,10 @@
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Effect, Input};
-use quipu_core::storage::ops::Recovered;
+use quipu_core::client::TopicPartition;
+use quipu_core::log::Log;
+use quipu_core::storage::ops::{Recovered, StoreOp};
+use quipu_core::time::Timestamp;
 use quipu_core::wire::Response;
 
 use crate::claims::{self, Claim, Verdict};
@@ -10,6 +13,9 @@ use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::observer::Observer;
 use crate::trace::Trace;
+
+/// So many logs are looked at after each step.
+const LOOKED_AT: usize = 64;
 
 /// A broker as it is after a step.
 pub struct Scene<'a> {
@@ -19,6 +25,21 @@ pub struct Scene<'a> {
     pub broker: &'a Broker,
     /// Its disk.
     pub disk: &'a SimDisk,
+    /// What its wall clock shows.
+    pub wall: Timestamp,
+    /// How many steps it has taken.
+    pub turn: u64,
+}
+
+impl Scene<'_> {
+    /// Its logs, each with its topic's name and whether it is offline. Thousands (who floods a broker may create so many) are
+    /// there after some steps only: else looking would take longer than all that there is to see.
+    pub fn logs(&self) -> impl Iterator<Item = (&Log, &str, bool)> {
+        let all = self.broker.logs();
+        let count = all.size_hint().0;
+        let every = (count / LOOKED_AT).max(1) as u64;
+        all.take(if self.turn.is_multiple_of(every) { count } else { 0 })
+    }
 }
 
 /// A claim that does not hold.
@@ -46,19 +67,22 @@ pub struct Watch {
     pub broken: Option<Broken>,
     /// Steps watched.
     pub steps: u64,
+    /// What was removed from the front of logs since somebody last asked: up to which offset.
+    pub removed: Vec<(TopicPartition, i64)>,
 }
 
 impl Watch {
-    /// Watches so many brokers.
-    pub fn new(trace: Trace, servers: usize) -> Watch {
+    /// Watches so many brokers, which may forget producers that are silent for so many milliseconds.
+    pub fn new(trace: Trace, servers: usize, silent_ms: i64) -> Watch {
         Watch {
             trace,
             ghosts: (0..servers).map(|_| Ghost::default()).collect(),
-            claims: claims::state_claims(servers),
+            claims: claims::state_claims(servers, silent_ms),
             observer: Observer::new(servers),
             damaged: vec![false; servers],
             broken: None,
             steps: 0,
+            removed: Vec::new(),
         }
     }
 
@@ -127,6 +151,11 @@ impl Watch {
                 }
             }
             self.ghosts[scene.server].effect(effect);
+            if let Effect::Store { op: StoreOp::Trim { log, start }, .. } = effect
+                && let Some(topic) = scene.broker.image().topic_by_id(log.topic)
+            {
+                self.removed.push((TopicPartition::new(topic.name.as_str(), log.partition), start.0));
+            }
         }
         for c in &mut self.claims {
             let verdict = c.stepped(scene, &self.ghosts[scene.server]);

@@ -34,7 +34,7 @@ const SEEDED_BUGS: usize = 3;
 
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -51,6 +51,7 @@ const STEPS: [Step; 14] = [
         SEEDED_BUGS,
         Work::Command(mutants),
     ),
+    step("pinned", "plans that simulated clusters once broke with", 10, 5, Work::Command(pinned)),
     step("madsim", "the shell in the deterministic simulator", 25, 1, Work::Command(madsim)),
     step("wire", "our wire tables against Kafka's definitions", 10, 0, Work::Possible(wire)),
     step("clients", "real clients against the server", 20, 20, Work::Command(clients)),
@@ -178,6 +179,10 @@ fn sim() -> Command {
 
 fn mutants() -> Command {
     tools::mutants(SEEDED_BUGS)
+}
+
+fn pinned() -> Command {
+    cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "regressions"])
 }
 
 fn madsim() -> Command {

@@ -21,10 +21,18 @@ pub struct MemberPlan {
     pub instance: Option<String>,
     /// Milliseconds it may be silent.
     pub session_ms: i32,
+    /// How long the broker may wait for records.
+    #[serde(default = "half_a_second")]
+    pub wait_ms: i32,
     /// Milliseconds between commits, about.
     pub commit_ms: u64,
     /// How many commits in a hundred it leaves the group after, to come back later.
     pub leaves_percent: u64,
+}
+
+/// What a plan of old does not say.
+fn half_a_second() -> i32 {
+    500
 }
 
 /// A member.
@@ -203,6 +211,7 @@ impl Actor for GroupMember {
     fn started(&mut self, env: &mut Env<'_>) {
         env.commands.push(Command::Consumer(ConsumerSettings {
             reset: Reset::Earliest,
+            max_wait_ms: self.plan.wait_ms,
             ..ConsumerSettings::default()
         }));
         self.join(env);

@@ -30,6 +30,8 @@ enum Deed {
     Trespass(String),
     /// The place in the history of a DeleteRecords.
     Trim(usize),
+    /// To become a member of a group of its own.
+    Join(String),
     Other,
 }
 
@@ -178,21 +180,24 @@ impl Hostile {
             }
             .into(),
             2 => m::delete_groups::DeleteGroupsRequest { groups_names: vec![group_id] }.into(),
-            _ => return self.join(env, group_id),
+            _ => return self.join(env, group_id, String::new()),
         };
         self.ask(env, Deed::Other, target, request);
     }
 
-    fn join(&mut self, env: &mut Env<'_>, own: String) {
-        let others = (!self.plan.groups.is_empty() && env.rng.percent(15)).then(|| {
-            let which = env.rng.below(self.plan.groups.len() as u64) as usize;
-            self.plan.groups[which].clone()
-        });
+    fn join(&mut self, env: &mut Env<'_>, own: String, member_id: String) {
+        let others =
+            (member_id.is_empty() && !self.plan.groups.is_empty() && env.rng.percent(15)).then(|| {
+                let which = env.rng.below(self.plan.groups.len() as u64) as usize;
+                self.plan.groups[which].clone()
+            });
+        let deed = if others.is_none() { Deed::Join(own.clone()) } else { Deed::Other };
         let group_id = others.unwrap_or(own);
         let request = m::join_group::JoinGroupRequest {
             group_id: group_id.clone(),
             session_timeout_ms: 500 + env.rng.below(3_000) as i32,
             rebalance_timeout_ms: 500 + env.rng.below(3_000) as i32,
+            member_id,
             protocol_type: "consumer".into(),
             protocols: vec![m::join_group::JoinGroupRequestProtocol {
                 name: "range".into(),
@@ -200,7 +205,20 @@ impl Hostile {
             }],
             ..Default::default()
         };
-        self.ask(env, Deed::Other, Target::Group(group_id), request.into());
+        self.ask(env, deed, Target::Group(group_id), request.into());
+    }
+
+    /// Joins again under the name it was given; as a member it commits before it has been told what is its own.
+    fn joined(&mut self, env: &mut Env<'_>, group: String, result: &Result<Response, CallError>) {
+        let Ok(Response::JoinGroup(r)) = result else { return };
+        match r.error_code {
+            ErrorCode::MEMBER_ID_REQUIRED => self.join(env, group, r.member_id.clone()),
+            ErrorCode::NONE => {
+                let commit = self.foreign_commit(env, group.clone(), (r.member_id.clone(), r.generation_id));
+                self.ask(env, Deed::Other, Target::Group(group), commit);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -248,6 +266,7 @@ impl Actor for Hostile {
                 let trim = &mut env.history.trims[place];
                 (trim.fate, trim.done_at) = (operator::trimmed(&result), env.now);
             }
+            Deed::Join(group) => self.joined(env, group, &result),
             Deed::Trespass(_) | Deed::Other => {}
         }
     }

@@ -9,6 +9,7 @@ pub mod operator;
 pub mod producer;
 pub mod reader;
 pub mod veteran;
+pub mod zombie;
 
 use bytes::Bytes;
 use quipu_core::client::ClientSettings;
@@ -29,6 +30,8 @@ pub struct Env<'a> {
     pub life: u64,
     /// Whether the load goes on; else what is begun is brought to its end.
     pub loading: bool,
+    /// How many times as long as planned it waits between its deeds.
+    pub ease: u64,
     /// The client's wall clock.
     pub wall: Timestamp,
     /// Chance.
@@ -46,8 +49,9 @@ pub struct Env<'a> {
 }
 
 impl Env<'_> {
-    /// Asks to be called again after about `ms` milliseconds.
+    /// Asks to be called again after about `ms` milliseconds; in a quiet stretch after many times as long.
     pub fn tick_about_ms(&mut self, ms: u64) {
+        let ms = ms * self.ease;
         self.tick_in = Some(ms * 500 + self.rng.below(ms * 1000 + 1));
     }
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use quipu_core::client::{CallError, Command, Event, Target, TopicPartition};
+use quipu_core::record::BatchBuilder;
 use quipu_core::wire::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use quipu_core::wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 use quipu_core::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use quipu_core::wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use quipu_core::wire::{ErrorCode, Request, Response};
 use serde::{Deserialize, Serialize};
 
@@ -77,13 +80,25 @@ impl Operator {
         }
         let name = format!("other-{}", self.others % 3);
         self.others += 1;
-        let request = if env.rng.percent(50) {
+        let request = if env.rng.percent(40) {
+            return self.write(env, name);
+        } else if env.rng.percent(50) {
             creation(&TopicPlan { name, partitions: 1 + env.rng.below(3) as i32, configs: Vec::new() })
         } else {
             let topics = vec![DeleteTopicState { name: Some(name), ..Default::default() }];
             DeleteTopicsRequest { topics, timeout_ms: 5_000, ..Default::default() }.into()
         };
         self.ask(env, Deed::Other, Target::Controller, request);
+    }
+
+    /// Writes something into a topic that comes and goes, if it is there, so that there is something in what is removed.
+    fn write(&mut self, env: &mut Env<'_>, name: String) {
+        let batch = BatchBuilder::plain(env.wall, &[(None, Some(Bytes::from_static(b"soon forgotten")))]);
+        let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch.to_bytes()) }];
+        let partition = TopicPartition::new(name.as_str(), 0);
+        let topic_data = vec![TopicProduceData { name, partition_data }];
+        let request = ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data, ..Default::default() };
+        self.ask(env, Deed::Other, Target::Leader(partition), request.into());
     }
 
     fn trim(&mut self, env: &mut Env<'_>) {

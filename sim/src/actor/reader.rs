@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Actor, Env};
 use crate::history::Poll;
+use crate::plan::tide::between;
 
 /// What a reader does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReaderPlan {
     /// What it reads.
     pub partitions: Vec<(String, i32)>,
-    /// How many polls in a thousand it seeks after.
+    /// How many times in a thousand it seeks when it looks around, or has come to the end of a partition.
     pub seeks_per_mille: u64,
     /// The most bytes of a partition in one answer.
     pub partition_bytes: i32,
@@ -37,6 +38,16 @@ impl Reader {
     /// A reader that does what the plan says.
     pub fn new(plan: ReaderPlan) -> Reader {
         Reader { plan, at: BTreeMap::new(), run: 0, unreadable: Vec::new() }
+    }
+
+    /// Goes back in a partition now and then: mostly a little, seldom to its beginning. Not after every poll, or it would
+    /// never come to an end, and read the same for ever.
+    fn maybe_seek(&mut self, env: &mut Env<'_>, partition: TopicPartition, next: i64) {
+        if env.loading && next > 0 && env.rng.below(1000) < self.plan.seeks_per_mille {
+            self.run += 1;
+            let to = next - between(env.rng, 1, next as u64) as i64;
+            env.commands.push(Command::Seek(partition, Start::Offset(Offset(to))));
+        }
     }
 }
 
@@ -89,6 +100,11 @@ impl Actor for Reader {
             let at = self.at.get(&partition).map_or(0, |(at, _)| *at);
             env.commands.push(Command::Seek(partition, Start::Offset(Offset(at))));
         }
+        let count = self.at.len() as u64;
+        let some = self.at.iter().nth(env.rng.below(count) as usize).map(|(of, at)| (of.clone(), at.0));
+        if let Some((of, next)) = some {
+            self.maybe_seek(env, of, next);
+        }
         env.commands.push(Command::Poll);
         env.tick_about_ms(if env.loading { 60 } else { 200 });
     }
@@ -98,10 +114,8 @@ impl Actor for Reader {
             Event::Records { partition, records, next, end } => {
                 self.at.insert(partition.clone(), (next.0, end.0));
                 note(env, (None, self.run), partition.clone(), &records, (next, end));
-                if env.loading && env.rng.below(1000) < self.plan.seeks_per_mille {
-                    self.run += 1;
-                    let to = env.rng.below(next.0.max(0) as u64 + 1) as i64;
-                    env.commands.push(Command::Seek(partition, Start::Offset(Offset(to))));
+                if next >= end {
+                    self.maybe_seek(env, partition, next.0);
                 }
                 if !records.is_empty() {
                     env.commands.push(Command::Poll);

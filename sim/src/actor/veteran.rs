@@ -17,6 +17,11 @@ use serde::{Deserialize, Serialize};
 use super::{Actor, Env};
 use crate::history::{Fate, Sent};
 
+/// What is said of no other veteran.
+fn one() -> usize {
+    1
+}
+
 /// What a veteran does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VeteranPlan {
@@ -27,6 +32,7 @@ pub struct VeteranPlan {
     /// Records of a batch, at most.
     pub batch: u64,
     /// Batches under way at once, at most.
+    #[serde(default = "one")]
     pub in_flight: usize,
     /// Milliseconds between batches, about.
     pub every_ms: u64,

@@ -65,12 +65,12 @@ const ELSEWHERE: [&str; 4] = ["H12", "L", "P1", "P10"];
 
 /// The name of every claim there is.
 pub fn names() -> BTreeSet<&'static str> {
-    let state = state_claims(1);
+    let state = state_claims(1, 0);
     state.iter().map(|c| c.id()).chain(history::ALL.iter().map(|c| c.id)).chain(ELSEWHERE).collect()
 }
 
-/// All state claims, for so many brokers.
-pub fn state_claims(servers: usize) -> Vec<Box<dyn Claim>> {
+/// All state claims, for so many brokers, which may forget producers that are silent for so many milliseconds.
+pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
     vec![
         Box::new(state::s01::CommittedStays),
         Box::new(state::s02::MarksAdvance::new(servers)),
@@ -79,9 +79,10 @@ pub fn state_claims(servers: usize) -> Vec<Box<dyn Claim>> {
         Box::new(state::s10::AcknowledgedIsDurable::new(servers)),
         Box::new(state::s11::OffsetsAreDense),
         Box::new(state::s14::SequencesFollow),
-        Box::new(state::s15::ProducersAreAFold::new(servers)),
+        Box::new(state::s15::ProducersAreAFold::new(servers, silent_ms)),
         Box::new(state::s19::OneOwner::new(servers)),
         Box::new(state::s21::OnlyMembersCommit::new(servers)),
+        Box::new(state::s23::RemovedForAReason::new(servers)),
         Box::new(state::m06::MetadataIsAFold::new(servers)),
         Box::new(state::p03::RecoveryIsIdempotent::default()),
         Box::new(state::p05::NothingAfterAFailure::new(servers)),

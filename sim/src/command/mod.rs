@@ -1,8 +1,10 @@
 //! The command line: one run, many, what they covered, and a failure made small.
 
 mod coverage;
+mod determinism;
 mod failure;
 mod mutants;
+mod regressions;
 mod run;
 mod shrink;
 mod sweep;
@@ -11,6 +13,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Subcommand;
+pub use regressions::run_all as run_regressions;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -57,6 +60,21 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Run seeds in two processes, and compare the hash of each seed's story.
+    Determinism {
+        /// Which seeds.
+        #[arg(long, value_name = "A..B")]
+        seeds: Seeds,
+    },
+    /// Print the hash of each seed's story.
+    #[command(hide = true)]
+    Hashes {
+        /// Which seeds.
+        #[arg(long, value_name = "A..B")]
+        seeds: Seeds,
+    },
+    /// Run the plans that bugs were found with.
+    Regressions,
     /// Run many seeds and tell what happened in them, and what never did.
     Coverage {
         /// Which seeds.
@@ -102,6 +120,12 @@ impl Command {
             Command::Shrink { seed, plan, out } => {
                 shrink::command(run::plan_of(seed, plan.as_deref())?, out.as_deref())
             }
+            Command::Determinism { seeds } => determinism::compare(&seeds.0),
+            Command::Hashes { seeds } => {
+                determinism::print_hashes(&seeds.0);
+                Ok(true)
+            }
+            Command::Regressions => regressions::run_all(),
             Command::Coverage { seeds, jobs } => {
                 let options = sweep::Options { jobs, twice_every: u64::MAX, keep_going: true };
                 let swept = sweep::sweep(&seeds.0, &options);

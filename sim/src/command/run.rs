@@ -27,9 +27,10 @@ pub(super) fn run(plan: Plan, trace: bool, show_plan: bool) -> Result<bool, Stri
     }
     let outcome = run::run(plan.clone(), trace);
     println!(
-        "seed {}: {:.1} simulated seconds, {} steps of brokers, {} records acknowledged, {} read, {} faults, hash {:016x}",
+        "seed {}: {:.1} simulated seconds, {} events, {} steps of brokers, {} records acknowledged, {} read, {} faults, hash {:016x}",
         plan.seed,
         outcome.seconds,
+        outcome.events,
         outcome.steps,
         outcome.acknowledged,
         outcome.read,

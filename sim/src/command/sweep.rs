@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::coverage::Coverage;
 use super::failure;
 use crate::plan::Plan;
+use crate::probe::Counts;
 use crate::run::{self, Outcome};
 use crate::watch::Broken;
 
@@ -23,13 +24,15 @@ pub(super) struct Options {
 #[derive(Default)]
 pub(super) struct Swept {
     seeds: u64,
-    discarded: u64,
+    /// Seeds that prove nothing, by the guard that says so.
+    discarded: BTreeMap<&'static str, u64>,
     twice: u64,
     seconds: f64,
     events: u64,
     steps: u64,
     acknowledged: u64,
     read: u64,
+    operations: u64,
     coverage: Coverage,
     /// Of the hashes of all runs, whatever their order.
     hash: u64,
@@ -105,12 +108,13 @@ impl Swept {
     fn add(&mut self, seed: u64, outcome: Outcome, twice: bool) {
         self.seeds += 1;
         self.twice += u64::from(twice);
-        self.discarded += u64::from(outcome.discarded.is_some());
+        outcome.discarded.into_iter().for_each(|why| *self.discarded.entry(why).or_insert(0) += 1);
         self.seconds += outcome.seconds;
         self.events += outcome.events;
         self.steps += outcome.steps;
         self.acknowledged += outcome.acknowledged;
         self.read += outcome.read;
+        self.operations += outcome.operations;
         self.hash ^= outcome.hash.wrapping_mul(seed | 1).rotate_left((seed % 63) as u32);
         let Outcome { struck, probes, crossings, .. } = outcome;
         self.coverage.add(Coverage { struck, probes, crossings });
@@ -124,32 +128,42 @@ impl Swept {
 
     fn rates(&self, took: Duration) -> String {
         let took = took.as_secs_f64().max(0.001);
+        let proves_nothing: u64 = self.discarded.values().sum();
         format!(
-            "{:.1} simulated hours, {:.0} simulated seconds and {:.0} events a second, {} faults, {} records acknowledged and {} read",
+            "{:.1} simulated hours, {} faults, {} operations, {proves_nothing} seeds prove nothing; \
+             a second: {:.0} simulated seconds, {:.0} steps, {:.0} events, {:.0} operations",
             self.seconds / 3600.0,
-            self.seconds / took,
-            self.events as f64 / took,
             self.coverage.struck.values().sum::<u64>(),
-            self.acknowledged,
-            self.read
+            self.operations,
+            self.seconds / took,
+            self.steps as f64 / took,
+            self.events as f64 / took,
+            self.operations as f64 / took,
         )
     }
 
     fn print(&self, took: Duration) {
         println!("{} seeds in {:.1} s: {}", self.seeds, took.as_secs_f64(), self.rates(took));
         println!(
-            "{} proved nothing and do not count; {} ran twice; {} steps of brokers; hash of all {:016x}",
-            self.discarded, self.twice, self.steps, self.hash
+            "{} ran twice; {} steps of brokers; {} records acknowledged and {} read; hash of all {:016x}",
+            self.twice, self.steps, self.acknowledged, self.read, self.hash
         );
-        let faults: Vec<String> =
-            self.coverage.struck.iter().map(|(fault, times)| format!("{fault} {times}")).collect();
-        println!("faults: {}", faults.join(", "));
+        println!("faults: {}", listed(&self.coverage.struck));
+        println!(
+            "{} probes {} times, {} faults with something under way {} times",
+            self.coverage.probes.len(),
+            self.coverage.probes.values().sum::<u64>(),
+            self.coverage.crossings.len(),
+            self.coverage.crossings.values().sum::<u64>()
+        );
+        println!("prove nothing and do not count: {}", listed(&self.discarded));
         let mut claims: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         self.broken.iter().for_each(|(seed, broken)| claims.entry(broken.claim).or_default().push(*seed));
         claims
             .iter()
             .for_each(|(claim, seeds)| println!("BROKEN {claim} in {} seeds: {seeds:?}", seeds.len()));
-        let (failed, proved) = (self.broken.len() as u64, self.seeds - self.discarded);
+        let failed = self.broken.len() as u64;
+        let proved = self.seeds - self.discarded.values().sum::<u64>();
         println!("checks: {} passed, {failed} failed, 0 skipped", proved.saturating_sub(failed));
     }
 
@@ -157,4 +171,9 @@ impl Swept {
     pub(super) fn coverage(&self) -> String {
         self.coverage.told()
     }
+}
+
+fn listed(counts: &Counts<&'static str>) -> String {
+    let each: Vec<String> = counts.iter().map(|(what, times)| format!("{what} {times}")).collect();
+    if each.is_empty() { "none".to_string() } else { each.join(", ") }
 }

@@ -37,6 +37,31 @@ impl FileNode {
         self.unsynced.push(Change::Write(at, bytes));
     }
 
+    /// Writes what no sync will make durable, but for the length.
+    pub(crate) fn write_nowhere(&mut self, at: u64, bytes: &Bytes) {
+        put(&mut self.now, at, bytes);
+        self.unsynced.push(Change::Length(self.now.len() as u64));
+    }
+
+    /// Writes over what is durable, as far as it goes: how many bytes. Programs see it once the power has gone.
+    pub(crate) fn scribble(&mut self, at: u64, bytes: &Bytes) -> u64 {
+        let covers = (self.durable.len() as u64).saturating_sub(at).min(bytes.len() as u64);
+        if covers > 0 {
+            put(&mut self.durable, at, &bytes[..covers as usize]);
+        }
+        covers
+    }
+
+    /// It as it would be after a power loss, for certain.
+    pub(crate) fn image(&self) -> FileNode {
+        FileNode {
+            now: self.durable.clone(),
+            filled: self.durable.len() as u64,
+            durable: self.durable.clone(),
+            unsynced: Vec::new(),
+        }
+    }
+
     /// Sets the length, unsynced.
     pub(crate) fn set_len(&mut self, len: u64) {
         self.now.resize(len as usize, 0);
@@ -174,6 +199,11 @@ impl DirNode {
     /// What a power loss leaves for certain.
     pub(crate) fn durable(&self) -> &BTreeMap<String, NodeId> {
         &self.durable
+    }
+
+    /// It as it would be after a power loss, for certain.
+    pub(crate) fn image(&self) -> DirNode {
+        DirNode { now: self.durable.clone(), durable: self.durable.clone(), unsynced: Vec::new() }
     }
 
     /// The power goes: each entry made, renamed or removed since the last sync is so or is not.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use quipu_core::disk::{DiskError, DiskErrorKind, DiskResult};
 
 use super::SimFile;
+use super::mishap::{Image, Mishap};
 use super::node::{DirNode, FileNode, NodeId};
 use crate::rng::Rng;
 
@@ -27,6 +28,12 @@ pub(super) struct World {
     pub(super) fail_sync: bool,
     pub(super) room: Option<u64>,
     pub(super) refuses_opens: bool,
+    pub(super) betray_at: Option<(u64, Mishap)>,
+    /// Where what is durable is not what was written.
+    pub(super) betrayed: Vec<(NodeId, u64)>,
+    pub(super) fail_reads: u64,
+    pub(super) failed_reads: u64,
+    pub(super) image: Option<Image>,
     pub(super) open: usize,
     pub(super) most_open: usize,
 }
@@ -40,6 +47,7 @@ impl World {
         self.life += 1;
         self.syncs_left = None;
         (self.down, self.crash_at, self.fail_at, self.fail_sync) = (false, None, None, false);
+        self.failed_reads = 0;
     }
 
     pub(super) fn up(&self) -> DiskResult<()> {

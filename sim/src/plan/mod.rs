@@ -2,6 +2,7 @@
 
 pub mod draw;
 pub mod fault;
+pub mod tide;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +14,10 @@ use crate::actor::operator::{Operator, OperatorPlan};
 use crate::actor::producer::{Producer, ProducerPlan};
 use crate::actor::reader::{Reader, ReaderPlan};
 use crate::actor::veteran::{Veteran, VeteranPlan};
+use crate::actor::zombie::{Zombie, ZombiePlan};
 use crate::world::network::Weather;
 use fault::FaultPlan;
+use tide::Tide;
 
 /// Everything that a run will do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +26,12 @@ pub struct Plan {
     pub seed: u64,
     /// How long clients do things, in milliseconds of true time.
     pub load_ms: u64,
+    /// How dense the load is, from when on; a burst all along if nothing is said.
+    #[serde(default)]
+    pub tides: Vec<Tide>,
+    /// How long clients go by what they were told of topics, in milliseconds.
+    #[serde(default = "seconds")]
+    pub metadata_max_age_ms: i64,
     /// The brokers.
     pub servers: Vec<ServerPlan>,
     /// The clients.
@@ -35,6 +44,16 @@ pub struct Plan {
     pub power_loss_at_end: bool,
 }
 
+/// What is said of no other age.
+fn seconds() -> i64 {
+    10_000
+}
+
+/// What is said of no other store.
+fn many() -> usize {
+    500
+}
+
 /// A broker and its machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServerPlan {
@@ -45,6 +64,7 @@ pub struct ServerPlan {
     /// Its configs.
     pub configs: Vec<(String, String)>,
     /// Batches that its store writes at once at most: with few, a round may stop in the middle of what it writes to a log.
+    #[serde(default = "many")]
     pub batches_at_once: usize,
 }
 
@@ -68,6 +88,8 @@ pub enum Deeds {
     Produce(ProducerPlan),
     /// Writes with sequence numbers that begin again.
     Wrap(VeteranPlan),
+    /// Writes, also in the name of what it was before.
+    Haunt(ZombiePlan),
     /// Reads partitions of its choice.
     Read(ReaderPlan),
     /// Reads as a member of a group.
@@ -85,6 +107,7 @@ impl Deeds {
             Deeds::Operate(plan) => Box::new(Operator::new(plan)),
             Deeds::Produce(plan) => Box::new(Producer::new(plan)),
             Deeds::Wrap(plan) => Box::new(Veteran::new(plan)),
+            Deeds::Haunt(plan) => Box::new(Zombie::new(plan)),
             Deeds::Read(plan) => Box::new(Reader::new(plan)),
             Deeds::Join(plan) => Box::new(GroupMember::new(plan)),
             Deeds::Audit(plan) => Box::new(Auditor::new(plan)),
@@ -101,6 +124,12 @@ impl Plan {
             _ => None,
         });
         topics.flatten().flat_map(|t| (0..t.partitions).map(|p| (t.name.clone(), p))).collect()
+    }
+
+    /// A number that brokers are configured with.
+    pub fn config(&self, name: &str, default: i64) -> i64 {
+        let mut all = self.servers.iter().flat_map(|server| &server.configs);
+        all.find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok()).unwrap_or(default)
     }
 
     /// Whether it damages what a disk holds: then the broker may refuse some of it.

@@ -55,6 +55,8 @@ pub enum Event {
     Fault(usize),
     /// A fault that lasts has lasted.
     FaultEnds(usize),
+    /// The load gets denser or quieter: so many changes of the plan have come.
+    Tide(usize),
     /// The load ends: everything is healed.
     Heal,
     /// A look at whether everything has come to rest.

@@ -2,9 +2,12 @@
 
 pub mod agenda;
 pub mod clock;
+mod damage;
 pub mod event;
 mod faults;
+mod lives;
 pub mod network;
+pub mod pace;
 mod process;
 pub mod server;
 pub mod user;
@@ -14,8 +17,8 @@ use std::collections::BTreeMap;
 use quipu_core::client::TopicPartition;
 
 use crate::actor::drainer::Drainer;
-use crate::history::History;
-use crate::plan::Plan;
+use crate::history::{Fate, History, Trim};
+use crate::plan::{Deeds, Plan};
 use crate::rng::Rng;
 use crate::trace::Trace;
 use crate::watch::{Broken, Watch};
@@ -23,7 +26,7 @@ use agenda::{Agenda, Moment};
 use clock::Clock;
 use event::Event;
 use network::{Arrival, Network, Place};
-use server::{Around, Server, Started};
+use server::{Around, Server};
 use user::{Outside, User};
 
 /// How long everything may take to come to rest once all is healed, in microseconds: many times every time-out in play.
@@ -65,8 +68,14 @@ pub struct World {
     since: Moment,
     /// What a machine that stops in the middle of something does next: whether it loses power, and how long it is down.
     crashes: Vec<Option<(bool, u64)>>,
+    /// How often each broker's disk failed it without a fault that was to do so.
+    deaths: Vec<u32>,
+    /// What was committed when the image of each broker's disk was kept.
+    images: Vec<Vec<(TopicPartition, i64)>>,
     rng: Rng,
     events: u64,
+    /// How many times as long as planned clients wait between their deeds.
+    ease: u64,
 }
 
 impl World {
@@ -81,24 +90,33 @@ impl World {
         let servers = plan.servers.iter().zip(clocks.0).enumerate();
         let servers: Vec<Server> =
             servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p)).collect();
+        let age = plan.metadata_max_age_ms;
         let users = plan.users.iter().zip(clocks.1).enumerate();
-        let users = users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor())).collect();
+        let users =
+            users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor(), age)).collect();
         let mut network = Network::new(rng.bits());
         network.set_weather(plan.weather.clone());
         World {
             agenda: Agenda::default(),
             network,
             crashes: vec![None; servers.len()],
-            watch: Watch::new(Trace::new(aloud), servers.len()),
+            deaths: vec![0; servers.len()],
+            images: vec![Vec::new(); servers.len()],
+            watch: Watch::new(
+                Trace::new(aloud),
+                servers.len(),
+                plan.config("producer.id.expiration.ms", 86_400_000),
+            ),
             servers,
             users,
-            history: History::default(),
+            history: History { offsets_kept_us: offsets_kept(&plan), ..History::default() },
             struck: BTreeMap::new(),
             lost_power: false,
             phase: Phase::Load,
             since: 0,
             rng,
             events: 0,
+            ease: 1,
             plan,
         }
     }
@@ -139,6 +157,9 @@ impl World {
         for (index, fault) in self.plan.faults.iter().enumerate() {
             self.agenda.plan(fault.at_ms * 1000, Event::Fault(index));
         }
+        for (index, tide) in self.plan.tides.iter().enumerate() {
+            self.agenda.plan(tide.at_ms * 1000, Event::Tide(index));
+        }
         self.agenda.plan(self.plan.load_ms * 1000, Event::Heal);
     }
 
@@ -159,7 +180,7 @@ impl World {
                 self.start_server(server);
             }
             Event::Server { server, life, what } if self.servers[server].life == life => {
-                let until = self.servers[server].paused_until;
+                let until = self.servers[server].waits_until(&what);
                 if until > self.agenda.now() {
                     return self.agenda.plan(until, Event::Server { server, life, what });
                 }
@@ -171,9 +192,21 @@ impl World {
             Event::ServerStarts { .. } | Event::Server { .. } | Event::User { .. } => {}
             Event::Fault(index) if self.phase == Phase::Load => self.strike(index),
             Event::FaultEnds(index) => self.relieve(index),
-            Event::Fault(_) => {}
+            Event::Tide(index) if self.phase == Phase::Load => self.turn(self.plan.tides[index].ease),
+            Event::Fault(_) | Event::Tide(_) => {}
             Event::Heal => self.heal(),
             Event::Look => self.look(),
+        }
+    }
+
+    /// The load gets denser or quieter. Clients that were to wait for long look around at once.
+    fn turn(&mut self, ease: u64) {
+        let rouses = ease < self.ease;
+        self.ease = ease;
+        for user in 0..self.users.len() {
+            if rouses && self.users[user].is_up() {
+                self.with_user(user, |user, outside| user.rouse(outside));
+            }
         }
     }
 
@@ -197,6 +230,7 @@ impl World {
             history: &mut self.history,
             trace: &mut self.watch.trace,
             loading: self.phase == Phase::Load,
+            ease: self.ease,
             servers: self.servers.len(),
         };
         deed(&mut self.users[user], &mut outside)
@@ -206,84 +240,13 @@ impl World {
         let mut around =
             Around { agenda: &mut self.agenda, network: &mut self.network, watch: &mut self.watch };
         let done = deed(&mut self.servers[server], &mut around);
+        let at = self.agenda.now();
+        for (partition, offset) in self.watch.removed.drain(..) {
+            self.history.trims.push(Trim { partition, offset, at, done_at: at, fate: Fate::Unknown });
+        }
+        self.look_for_betrayal(server);
         self.after(server);
         done
-    }
-
-    /// Looks at what has become of a broker's machine: stopped in the middle, dead, or stopped in order.
-    fn after(&mut self, id: usize) {
-        let server = &self.servers[id];
-        if server.disk.is_down() {
-            let (power, down_ms) = self.crashes[id].take().unwrap_or((true, 100));
-            self.end_server(id, power, down_ms);
-        } else if server.has_stopped() {
-            let down_ms = self.crashes[id].take().map_or(100, |(_, down_ms)| down_ms);
-            self.end_server(id, false, down_ms);
-        } else if server.broker().is_some_and(|b| b.status().dead.is_some()) {
-            let down_ms = self.crashes[id].take().map_or(500, |(_, down_ms)| down_ms);
-            // Nobody trusts a disk that failed before it was looked at: the machine is switched off.
-            self.end_server(id, true, down_ms);
-        }
-    }
-
-    fn end_server(&mut self, id: usize, power: bool, down_ms: u64) {
-        let place = Place::Server(id);
-        for link in self.network.links_of(place) {
-            if power {
-                self.network.reset(&mut self.agenda, link, (false, false));
-            } else {
-                self.network.close(&mut self.agenda, link, place);
-            }
-        }
-        let server = &mut self.servers[id];
-        if !power {
-            server.finish_round();
-        }
-        server.end(&mut self.watch);
-        if power {
-            server.disk.lose_power();
-            self.lost_power = true;
-        } else {
-            server.disk.restart();
-        }
-        let now = self.agenda.now();
-        self.watch.trace.say(now, || {
-            format!("broker {} is down{}", id + 1, if power { ": its machine lost power" } else { "" })
-        });
-        let after = self.servers[id].life;
-        self.agenda.plan_in(down_ms * 1000, Event::ServerStarts { server: id, after });
-    }
-
-    fn start_server(&mut self, id: usize) {
-        let mut around =
-            Around { agenda: &mut self.agenda, network: &mut self.network, watch: &mut self.watch };
-        let started = self.servers[id].start(&mut around);
-        let now = self.agenda.now();
-        match started {
-            Started::Up => self.watch.trace.say(now, || format!("broker {} is up", id + 1)),
-            Started::Crashed => {
-                self.watch.trace.say(now, || format!("broker {} crashed in its recovery", id + 1));
-                self.after(id);
-            }
-            Started::Refused(why) => {
-                self.watch.trace.say(now, || format!("broker {} refused to start: {why}", id + 1));
-                self.refused(id, &why);
-            }
-        }
-    }
-
-    /// A broker that does not start: right after damage, or when an operation of its start failed; else a fault of ours.
-    fn refused(&mut self, id: usize, why: &str) {
-        let failing = self.crashes[id].take().is_some();
-        if failing || self.servers[id].disk.is_full() {
-            self.servers[id].disk.restart();
-            let after = self.servers[id].life;
-            self.agenda.plan_in(500_000, Event::ServerStarts { server: id, after });
-        } else if self.watch.damaged[id] {
-            self.phase = Phase::Over;
-        } else {
-            self.watch.breaks("P3", "a broker starts again after any crash", why.to_string());
-        }
     }
 
     /// Everything that can be repaired is, and clients only finish what they have begun.
@@ -292,26 +255,33 @@ impl World {
         self.watch.trace.say(now, || "all is healed".to_string());
         self.phase = Phase::Rest;
         self.since = now;
+        self.turn(1);
         self.network.heal(&mut self.agenda);
         self.network.set_weather(network::Weather::FAIR);
         for server in &mut self.servers {
             server.disk.set_room(None);
             server.disk.calm();
-            server.pace = server::Pace::FAIR;
-            server.paused_until = 0;
+            server.pace = pace::Pace::FAIR;
+            (server.paused_until, server.stalled_until) = (0, 0);
             server.crash_in_checkpoint = None;
         }
         self.crashes.iter_mut().for_each(|c| *c = None);
+        for id in 0..self.servers.len() {
+            // What a broker could not read it may have taken offline: somebody starts it again.
+            if self.servers[id].is_up() && self.servers[id].disk.has_failed_reads() {
+                self.end_server(id, false, 100);
+            }
+        }
         self.agenda.plan_in(LOOK, Event::Look);
     }
 
     fn look(&mut self) {
         let at_rest = self.servers.iter().all(Server::is_up) && self.restless().next().is_none();
-        let patience = if self.plan.damages() { PATIENCE_WITH_DAMAGE } else { PATIENCE };
+        let patience = self.patience();
         let tired = self.agenda.now() > self.since + patience;
         match self.phase {
-            Phase::Rest if at_rest || (tired && self.plan.damages()) => self.drain(),
-            Phase::Drain if at_rest || (tired && self.plan.damages()) => self.phase = Phase::Over,
+            Phase::Rest if at_rest || (tired && self.history.damaged) => self.drain(),
+            Phase::Drain if at_rest || (tired && self.history.damaged) => self.phase = Phase::Over,
             Phase::Rest | Phase::Drain if tired => {
                 let waiting: Vec<String> = self
                     .restless()
@@ -324,6 +294,18 @@ impl World {
             _ => {}
         }
         self.agenda.plan_in(LOOK, Event::Look);
+    }
+
+    /// How long everything may take to come to rest, in microseconds.
+    fn patience(&self) -> Moment {
+        if self.history.damaged {
+            return PATIENCE_WITH_DAMAGE;
+        }
+        let sessions = self.plan.users.iter().filter_map(|user| match &user.does {
+            Deeds::Join(member) => Some(member.session_ms as Moment),
+            _ => None,
+        });
+        PATIENCE + sessions.max().unwrap_or(0) * 10_000
     }
 
     /// Whether clients may still be started.
@@ -350,8 +332,15 @@ impl World {
         let partitions = self.plan.partitions().into_iter().map(|(t, p)| TopicPartition::new(t, p)).collect();
         let clock = Clock { started_at: 0, drift_ppm: 0, off_ms: 0 };
         let last = self.users.len();
-        self.users.push(User::new(last, self.rng.bits(), clock, Box::new(Drainer::new(partitions))));
+        let age = self.plan.metadata_max_age_ms;
+        let reader = Box::new(Drainer::new(partitions));
+        self.users.push(User::new(last, self.rng.bits(), clock, reader, age));
         (self.phase, self.since) = (Phase::Drain, self.agenda.now());
         self.with_user(last, |user, outside| user.start(outside));
     }
+}
+
+/// After how much true time at the least offsets of a group without members may be gone, by the fastest clock.
+fn offsets_kept(plan: &Plan) -> u64 {
+    plan.config("offsets.retention.minutes", 10_080) as u64 * 60_000_000 / 100 * 94
 }

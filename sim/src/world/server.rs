@@ -1,5 +1,7 @@
 //! A broker's process on its machine: the machine, its storage and its connections, driven by events.
 
+mod answers;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,21 +9,18 @@ use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Caller, Client, Effect, Input, Note};
 use quipu_core::config::BrokerConfig;
 use quipu_core::exchange::entry::{self, Entry};
-use quipu_core::exchange::records;
 use quipu_core::ids::{ConnId, LaneId};
 use quipu_core::storage::ops::StoreOp;
-use quipu_core::storage::reader::Reader;
 use quipu_core::storage::{FreshIdentity, Store, StoreOptions};
-use quipu_core::wire;
 
 use super::agenda::{Agenda, Moment};
 use super::clock::Clock;
 use super::event::{Event, Read, ServerEvent};
-use super::network::{LinkId, Network, Packet, Place, Way};
+use super::network::{LinkId, Network, Packet, Place};
+use super::pace::Pace;
 use super::process::{Process, settings};
 use crate::disk::SimDisk;
 use crate::plan::ServerPlan;
-use crate::probe::sometimes;
 use crate::rng::Rng;
 use crate::watch::{Scene, Watch};
 
@@ -45,26 +44,16 @@ pub struct Server {
     pub pace: Pace,
     /// Nothing happens in the process before.
     pub paused_until: Moment,
+    /// The disk does nothing before.
+    pub stalled_until: Moment,
     /// So many operations, or syncs, into its next checkpoint the machine stops.
     pub crash_in_checkpoint: Option<(u64, bool)>,
     /// Why the last start was refused.
     pub refused: Option<String>,
     process: Option<Process>,
+    /// Steps that its brokers have taken.
+    turn: u64,
     rng: Rng,
-}
-
-/// How long a disk takes, in microseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// A round, with its sync.
-    pub round_us: u64,
-    /// A read.
-    pub read_us: u64,
-}
-
-impl Pace {
-    /// A good disk.
-    pub const FAIR: Pace = Pace { round_us: 400, read_us: 100 };
 }
 
 /// What a server acts upon.
@@ -100,9 +89,11 @@ impl Server {
             batches_at_once: plan.batches_at_once,
             pace: Pace::FAIR,
             paused_until: 0,
+            stalled_until: 0,
             crash_in_checkpoint: None,
             refused: None,
             process: None,
+            turn: 0,
             rng,
         }
     }
@@ -115,6 +106,14 @@ impl Server {
     /// Whether the disk is in the middle of a round.
     pub fn is_writing(&self) -> bool {
         self.process.as_ref().is_some_and(|p| p.round.is_some())
+    }
+
+    /// Before when something in the process cannot happen.
+    pub fn waits_until(&self, what: &ServerEvent) -> Moment {
+        match what {
+            ServerEvent::Wake => self.paused_until,
+            ServerEvent::RoundDone | ServerEvent::Read(_) => self.paused_until.max(self.stalled_until),
+        }
     }
 
     /// The machine inside.
@@ -146,6 +145,7 @@ impl Server {
             }
         };
         self.refused = None;
+        self.look_for_betrayal(around.watch);
         around.watch.started(self.id, &self.disk, &found);
         self.process = Some(Process::new(config, self.rng.bits(), store, found));
         self.step(around, [Input::Wake]);
@@ -249,7 +249,10 @@ impl Server {
 
     fn wake(&mut self, around: &mut Around<'_>) {
         let Some(process) = &mut self.process else { return };
-        process.wakes_at = None;
+        // An alarm that an earlier one has overtaken says nothing; answered with another alarm it would come back for ever.
+        if process.wakes_at.take_if(|at| *at <= around.agenda.now()).is_none() {
+            return;
+        }
         let now = self.clock.at(around.agenda.now());
         if process.broker.next_wake().is_some_and(|at| at <= now.mono) {
             self.step(around, [Input::Wake]);
@@ -268,11 +271,19 @@ impl Server {
             None => {}
         }
         let result = process.store.run(&mut round);
+        self.look_for_betrayal(around.watch);
         if self.disk.is_down() {
             // The machine stopped in the middle of the round. The world finds it so.
             return;
         }
         self.step(around, [Input::Stored { lane: LaneId(0), result }]);
+    }
+
+    /// Tells those who watch before the machine takes for done what the disk has not done.
+    fn look_for_betrayal(&self, watch: &mut Watch) {
+        if self.disk.has_betrayed() {
+            watch.damage(self.id);
+        }
     }
 
     fn read(&mut self, around: &mut Around<'_>, read: Read) {
@@ -290,18 +301,6 @@ impl Server {
         self.step(around, [input]);
     }
 
-    fn answer_read(&mut self, around: &mut Around<'_>, conn: ConnId, reader: &Reader<SimDisk>) {
-        if self.is_writing() {
-            sometimes("answer: read from disk during a round");
-        }
-        let Some(session) = self.process.as_mut().and_then(|p| p.sessions.get_mut(&conn)) else { return };
-        session.reading = false;
-        let (ask, mut answer) = session.replies.pop().expect("an answer that was being read");
-        records::fill(&mut answer, |range| reader.read(range));
-        self.send(around, conn, ask, &answer);
-        self.flush(around, conn);
-    }
-
     /// Steps the machine and does what comes out.
     fn step(&mut self, around: &mut Around<'_>, inputs: impl IntoIterator<Item = Input>) {
         let now = self.clock.at(around.agenda.now());
@@ -311,7 +310,10 @@ impl Server {
             around.watch.asking(self.id, &process.broker, &input);
             let told = effects.len();
             process.broker.step(now, input, &mut effects);
-            let scene = Scene { server: self.id, broker: &process.broker, disk: &self.disk };
+            self.turn += 1;
+            let turn = self.turn;
+            let scene =
+                Scene { server: self.id, broker: &process.broker, disk: &self.disk, wall: now.wall, turn };
             around.watch.stepped(&scene, &effects[told..]);
         }
         let (mut touched, mut cut) = (Vec::new(), Vec::new());
@@ -393,46 +395,5 @@ impl Server {
             process.wakes_at = Some(at);
             agenda.plan(at, Event::Server { server: self.id, life: self.life, what: ServerEvent::Wake });
         }
-    }
-
-    /// Sends the answers that are next, as far as they are there.
-    fn flush(&mut self, around: &mut Around<'_>, conn: ConnId) {
-        loop {
-            let Some(session) = self.process.as_mut().and_then(|p| p.sessions.get_mut(&conn)) else { return };
-            if session.reading {
-                return;
-            }
-            match session.replies.front() {
-                None => return,
-                Some(answer) if records::is_on_disk(answer) => {
-                    session.reading = true;
-                    return self.plan_read(around.agenda, Read::Answer(conn));
-                }
-                Some(_) => {
-                    let (ask, answer) = session.replies.pop().expect("an answer that is there");
-                    self.send(around, conn, ask, &answer);
-                }
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        around: &mut Around<'_>,
-        conn: ConnId,
-        ask: quipu_core::exchange::replies::Ask,
-        answer: &wire::Response,
-    ) {
-        let Some(process) = &mut self.process else { return };
-        let Some(link) = process.sessions.get(&conn).map(|s| s.link) else { return };
-        let scene = Scene { server: self.id, broker: &process.broker, disk: &self.disk };
-        around.watch.sending(&scene, answer);
-        wire::encode_response(&mut process.out, ask.correlation, ask.version, answer)
-            .expect("what the machine answers can be written");
-        let mut pieces = Vec::new();
-        process.out.take(&mut pieces);
-        // The length goes before; a packet is a whole frame.
-        let frame = Bytes::from(pieces.concat()).slice(4..);
-        around.network.send(around.agenda, link, Way::Down, Packet::Frame(frame));
     }
 }

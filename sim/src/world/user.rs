@@ -31,6 +31,10 @@ pub struct User {
     client: Option<Client>,
     links: BTreeMap<ConnId, LinkId>,
     wakes_at: Option<Moment>,
+    /// When the actor is called again; a call planned before for another moment does not count.
+    ticks_at: Option<Moment>,
+    /// How long it goes by what it was told of topics, in milliseconds.
+    metadata_max_age_ms: i64,
     /// Connections opened past the client.
     intrusions: u64,
     rng: Rng,
@@ -48,13 +52,15 @@ pub struct Outside<'a> {
     pub trace: &'a mut Trace,
     /// Whether the load goes on; else what is begun is brought to its end.
     pub loading: bool,
+    /// How many times as long as planned clients wait between their deeds.
+    pub ease: u64,
     /// How many brokers there are.
     pub servers: usize,
 }
 
 impl User {
     /// A client's machine; its process starts later.
-    pub fn new(id: usize, seed: u64, clock: Clock, actor: Box<dyn Actor>) -> User {
+    pub fn new(id: usize, seed: u64, clock: Clock, actor: Box<dyn Actor>, metadata_max_age_ms: i64) -> User {
         let rng = Rng::new(seed);
         User {
             id,
@@ -64,6 +70,8 @@ impl User {
             client: None,
             links: BTreeMap::new(),
             wakes_at: None,
+            ticks_at: None,
+            metadata_max_age_ms,
             intrusions: 0,
             rng,
         }
@@ -77,7 +85,7 @@ impl User {
             seed: self.rng.bits(),
             request_timeout_ms: 5_000,
             connect_timeout_ms: 2_000,
-            metadata_max_age_ms: 10_000,
+            metadata_max_age_ms: self.metadata_max_age_ms,
             auto_create_topics: false,
             ..ClientSettings::new(bootstrap)
         };
@@ -96,7 +104,7 @@ impl User {
     pub fn end(&mut self, outside: &mut Outside<'_>) {
         self.life += 1;
         self.client = None;
-        self.wakes_at = None;
+        (self.wakes_at, self.ticks_at) = (None, None);
         for (_, link) in std::mem::take(&mut self.links) {
             outside.network.close(outside.agenda, link, Place::User(self.id));
         }
@@ -107,7 +115,13 @@ impl User {
     /// Something happens in the process.
     pub fn happen(&mut self, outside: &mut Outside<'_>, what: UserEvent) {
         match what {
-            UserEvent::Tick => self.act(outside, |actor, env| actor.tick(env)),
+            UserEvent::Tick if self.ticks_at == Some(outside.agenda.now()) => {
+                self.ticks_at = None;
+                self.act(outside, |actor, env| actor.tick(env));
+            }
+            UserEvent::Tick => {}
+            // An alarm that an earlier one has overtaken says nothing.
+            UserEvent::Wake if self.wakes_at.is_none_or(|at| at > outside.agenda.now()) => {}
             UserEvent::Wake => {
                 self.wakes_at = None;
                 let now = self.clock.at(outside.agenda.now()).mono;
@@ -118,6 +132,20 @@ impl User {
                 }
             }
         }
+    }
+
+    /// The quiet is over: the actor is called soon.
+    pub fn rouse(&mut self, outside: &mut Outside<'_>) {
+        if self.ticks_at.is_some() {
+            let wait = self.rng.below(100_000);
+            self.tick_in(outside.agenda, wait);
+        }
+    }
+
+    fn tick_in(&mut self, agenda: &mut Agenda<Event>, wait: u64) {
+        self.ticks_at = Some(agenda.now() + wait);
+        let (user, life) = (self.id, self.life);
+        agenda.plan_in(wait, Event::User { user, life, what: UserEvent::Tick });
     }
 
     /// A packet for the process.
@@ -214,6 +242,7 @@ impl User {
             user: self.id,
             life: self.life,
             loading: outside.loading,
+            ease: outside.ease,
             wall: self.clock.at(outside.agenda.now()).wall,
             rng: &mut self.rng,
             history: outside.history,
@@ -226,8 +255,7 @@ impl User {
         let Env { commands, frames, tick_in, .. } = env;
         frames.into_iter().for_each(|frames| self.intrude(outside, frames));
         if let Some(wait) = tick_in {
-            let (user, life) = (self.id, self.life);
-            outside.agenda.plan_in(wait, Event::User { user, life, what: UserEvent::Tick });
+            self.tick_in(outside.agenda, wait);
         }
         let told = commands.into_iter().map(|command| self.drive(outside, ClientInput::Command(command)));
         told.filter(|events| !events.is_empty()).collect()

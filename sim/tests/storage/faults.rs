@@ -33,6 +33,41 @@ fn an_io_error_at_any_operation_kills_the_directory() {
 }
 
 #[test]
+fn a_start_that_cannot_read_its_disk_fails_and_says_nothing_of_the_logs() {
+    let (mut failed, mut started) = (0, 0);
+    for seed in 0..300 {
+        let disk = SimDisk::new(seed);
+        let mut store = filled(&disk, 6);
+        run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+        for at in 6..9 {
+            // The segment that the recovery point has last is sealed since.
+            run(
+                &mut store,
+                vec![StoreOp::Append { log: LOG, batches: vec![batch(at, &[at], 100)], roll: true }],
+            );
+        }
+        drop(store);
+        disk.lose_power();
+        disk.fail_reads(1 + seed % 12);
+        match try_open(&disk, |_| {}) {
+            Err(why) => {
+                assert!(why.contains("read"), "{why}");
+                failed += 1;
+            }
+            Ok((_, found)) => {
+                assert_eq!((found.logs[0].end, &found.logs[0].damage), (Offset(9), &None), "seed {seed}");
+                started += 1;
+            }
+        }
+        disk.fail_reads(0);
+        disk.restart();
+        let (_, found) = open(&disk);
+        assert_eq!((found.logs[0].end, &found.logs[0].damage), (Offset(9), &None), "seed {seed}");
+    }
+    assert!(failed > 20 && started > 20, "{failed} {started}");
+}
+
+#[test]
 fn a_flipped_bit_below_the_recovery_point_is_never_served_and_never_cut_away() {
     let disk = SimDisk::new(4);
     let mut store = filled(&disk, 10);

@@ -22,7 +22,8 @@ pub fn check(history: &History) -> Verdict {
                 None => log.start > 0,
             };
             let from = history.excused.get(of).copied().unwrap_or(i64::MAX);
-            if !deleted && offset.is_some_and(|offset| offset < from) {
+            let shared = sent.idempotent && history.reissued_at.is_some_and(|at| sent.done_at >= at);
+            if !deleted && !shared && offset.is_some_and(|offset| offset < from) {
                 is_there(number as u64, sent, offset, found.get(&(number as u64)).copied()).map_err(
                     |why| {
                         let there = log.records.iter().find(|r| Some(r.0) == offset);
@@ -77,5 +78,8 @@ mod tests {
         let mut damaged = history(Fate::Done(Some(0)), &[], 0);
         damaged.excused.insert(sent(Fate::Open).partition, 0);
         assert!(check(&damaged).is_ok());
+        let reissued = |at| check(&History { reissued_at: Some(at), ..history(Fate::Done(Some(0)), &[], 0) });
+        assert!(reissued(1).is_ok(), "acknowledged when its producer id may have been another's too");
+        assert!(reissued(2).is_err(), "acknowledged before");
     }
 }

@@ -40,7 +40,10 @@ pub fn check(history: &History) -> Verdict {
         story.polls.sort_by_key(|p| p.at);
         let trims: Vec<(u64, i64)> =
             history.trims.iter().filter(|t| t.partition == *partition).map(|t| (t.at, t.offset)).collect();
-        let verdict = story.sightings.iter().try_for_each(|s| offered(&story, s).and(not_older(&story, s)));
+        let verdict = story
+            .sightings
+            .iter()
+            .try_for_each(|s| offered(&story, s).and(not_older(&story, s, history.offsets_kept_us)));
         verdict
             .and_then(|()| skips_nothing(&story, &trims))
             .map_err(|why| format!("{group}: {partition}: {why}"))?;
@@ -60,11 +63,13 @@ fn offered(story: &Story<'_>, sighting: &Sighting) -> Verdict {
     Err(format!("offset {offset} was told at {at} us, but no member ever offered it"))
 }
 
-/// A commit that was done before the question is what is told, unless another one came later.
-fn not_older(story: &Story<'_>, sighting: &Sighting) -> Verdict {
+/// A commit that was done before the question is what is told, unless another one came later, or it was so long ago that
+/// it may have expired since: then nothing is told.
+fn not_older(story: &Story<'_>, sighting: &Sighting, kept_us: u64) -> Verdict {
     let done = |c: &&&Commit| matches!(c.fate, Fate::Done(_)) && c.done_at < sighting.asked_at;
     let Some(newest) = story.commits.iter().filter(done).max_by_key(|c| c.at) else { return Ok(()) };
-    if sighting.offset >= newest.offset {
+    let expired = sighting.offset == -1 && newest.done_at.saturating_add(kept_us) <= sighting.at;
+    if sighting.offset >= newest.offset || expired {
         return Ok(());
     }
     // One that was under way beside it may have come after it, also one that nobody knows the fate of.
@@ -131,7 +136,14 @@ mod tests {
             end: 10,
         };
         let sighting = Sighting { group: "g".into(), partition, offset, asked_at: 40, at: 50 };
-        History { commits, polls: vec![poll], sightings: vec![sighting], ..History::default() }
+        let offsets_kept_us = 1_000;
+        History {
+            commits,
+            polls: vec![poll],
+            sightings: vec![sighting],
+            offsets_kept_us,
+            ..History::default()
+        }
     }
 
     #[test]
@@ -150,6 +162,16 @@ mod tests {
         let beside = commit(3, (10, u64::MAX), Fate::Unknown);
         assert!(check(&told(vec![beside, done(4, 20)], &[], 3)).is_ok(), "nobody knows when it was done");
         assert!(check(&told(vec![], &[], -1)).is_ok());
+    }
+
+    #[test]
+    fn an_offset_may_be_forgotten_once_it_may_have_expired_and_not_sooner() {
+        let kept = |offsets_kept_us, offset| {
+            check(&History { offsets_kept_us, ..told(vec![done(3, 5), done(4, 20)], &[], offset) })
+        };
+        assert!(kept(29, -1).is_ok(), "done at 21 us, and told at 50");
+        assert!(kept(30, -1).is_err(), "too soon");
+        assert!(kept(29, 3).is_err(), "an older one never comes back");
     }
 
     #[test]

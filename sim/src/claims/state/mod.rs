@@ -14,3 +14,4 @@ pub mod s14;
 pub mod s15;
 pub mod s19;
 pub mod s21;
+pub mod s23;

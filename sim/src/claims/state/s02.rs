@@ -37,7 +37,7 @@ impl Claim for MarksAdvance {
 
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
         let seen = &mut self.seen[scene.server];
-        for (log, topic, _) in scene.broker.logs() {
+        for (log, topic, _) in scene.logs() {
             let now = (log.high().0, log.start().0);
             let before = seen.insert(log.id(), now).unwrap_or(now);
             advances(topic, log.id().partition, before, now)?;

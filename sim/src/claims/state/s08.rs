@@ -27,7 +27,7 @@ impl Claim for MarksInOrder {
     }
 
     fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
-        scene.broker.logs().try_for_each(|(log, topic, _)| {
+        scene.logs().try_for_each(|(log, topic, _)| {
             let marks = Marks {
                 start: log.start().0,
                 stable: log.stable().0,

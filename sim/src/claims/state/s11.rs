@@ -22,7 +22,7 @@ impl Claim for OffsetsAreDense {
 
     fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
         let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect else { return Ok(()) };
-        let mut last = before.logs.get(log).and_then(|g| g.batches.last().copied());
+        let mut last = before.logs.get(log).filter(|g| !g.has_hole).and_then(|g| g.batches.last().copied());
         for batch in batches {
             let batch = batch::read(&batch.to_bytes()).ok_or("what is written is no batch")?;
             follows(last.as_ref(), &batch).map_err(|why| format!("{log:?}: {why}"))?;

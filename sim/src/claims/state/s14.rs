@@ -22,7 +22,8 @@ impl Claim for SequencesFollow {
 
     fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
         let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect else { return Ok(()) };
-        let old = before.logs.get(log).map(|g| g.batches.as_slice()).unwrap_or_default();
+        let old =
+            before.logs.get(log).filter(|g| !g.has_hole).map(|g| g.batches.as_slice()).unwrap_or_default();
         let mut new: Vec<Written> = Vec::new();
         for batch in batches {
             let batch = batch::read(&batch.to_bytes()).ok_or("what is written is no batch")?;

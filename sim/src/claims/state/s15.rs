@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use quipu_core::broker::door::Effect;
 use quipu_core::ids::LogId;
 use quipu_core::log::Log;
 use quipu_core::producer::PastBatch;
-use quipu_core::storage::ops::Recovered;
+use quipu_core::storage::ops::{Recovered, StoreOp};
 
 use crate::batch::Written;
 use crate::claims::{Claim, Verdict};
@@ -26,13 +27,21 @@ pub struct ProducersAreAFold {
     /// Logs that were looked at since their process started.
     seen: Vec<BTreeSet<LogId>>,
     damaged: Vec<bool>,
+    /// A producer that is silent for so long may be forgotten, in milliseconds of the wall clock.
+    silent_ms: i64,
+    /// By broker: when it appended a batch since its process started, by its own wall clock. Of one that it found there, it
+    /// has only the batch's time to go by.
+    heard: Vec<BTreeMap<(LogId, i64), i64>>,
+    /// By broker: the latest time that its wall clock has shown.
+    latest: Vec<i64>,
 }
 
 impl ProducersAreAFold {
-    /// For so many brokers.
-    pub fn new(servers: usize) -> ProducersAreAFold {
+    /// For so many brokers, which may forget producers that are silent for so many milliseconds.
+    pub fn new(servers: usize, silent_ms: i64) -> ProducersAreAFold {
         let seen = vec![BTreeSet::new(); servers];
-        ProducersAreAFold { rng: Rng::new(15), seen, damaged: vec![false; servers] }
+        let (heard, latest) = (vec![BTreeMap::new(); servers], vec![i64::MIN; servers]);
+        ProducersAreAFold { rng: Rng::new(15), seen, damaged: vec![false; servers], silent_ms, heard, latest }
     }
 }
 
@@ -50,6 +59,7 @@ impl Claim for ProducersAreAFold {
 
     fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, damaged: bool) -> Verdict {
         self.seen[server].clear();
+        self.heard[server].clear();
         self.damaged[server] |= damaged;
         Ok(())
     }
@@ -58,16 +68,31 @@ impl Claim for ProducersAreAFold {
         self.damaged[server] = true;
     }
 
+    fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        if let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect {
+            for header in batches.iter().map(|b| b.header()).filter(|h| h.has_producer()) {
+                self.heard[scene.server].insert((*log, header.base_offset.0), scene.wall.0);
+            }
+        }
+        Ok(())
+    }
+
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
+        let latest = &mut self.latest[scene.server];
+        *latest = scene.wall.0.max(*latest);
+        let silent_since = *latest - self.silent_ms;
+        let heard = &self.heard[scene.server];
         let all = self.rng.below(EVERY) == 0;
         let seen = &mut self.seen[scene.server];
         if self.damaged[scene.server] || !all && seen.len() == ghost.logs.len() {
             return Ok(());
         }
-        for (log, topic, offline) in scene.broker.logs() {
+        for (log, topic, offline) in scene.logs() {
             let (fresh, known) = (seen.insert(log.id()), ghost.logs.get(&log.id()));
             let Some(known) = known.filter(|_| !offline && (fresh || all)) else { continue };
-            same(&told(log), &known.batches)
+            let at = |b: &Written| heard.get(&(log.id(), b.base)).copied().unwrap_or(b.max_timestamp);
+            let silent = |b: &Written| at(b) < silent_since;
+            same(&told(log), &known.batches, silent)
                 .map_err(|why| format!("{topic}-{}: {why}", log.id().partition))?;
         }
         Ok(())
@@ -79,19 +104,27 @@ fn told(log: &Log) -> BTreeMap<i64, Vec<Past>> {
     log.producers().batches().map(|(id, batches)| (id.0, batches.map(past).collect())).collect()
 }
 
-/// Whether the newest batches told of each producer are those of the log. What retention has removed may still be told.
-fn same(told: &BTreeMap<i64, Vec<Past>>, log: &[Written]) -> Verdict {
+/// Whether the newest batches told of each producer are those of the log. What retention has removed may still be told. One
+/// that is `silent` since a batch may be forgotten with all up to that batch.
+fn same(told: &BTreeMap<i64, Vec<Past>>, log: &[Written], silent: impl Fn(&Written) -> bool) -> Verdict {
     let mut fold: BTreeMap<i64, Vec<Past>> = BTreeMap::new();
+    let mut silences: BTreeMap<i64, Vec<bool>> = BTreeMap::new();
     for batch in log.iter().filter(|b| b.producer >= 0) {
         let past = (batch.producer_epoch, batch.sequence, batch.base, batch.next);
         fold.entry(batch.producer).or_default().push(past);
+        silences.entry(batch.producer).or_default().push(silent(batch));
     }
     let begins = log.first().map_or(i64::MAX, |b| b.base);
     for (producer, batches) in &fold {
         let newest = &batches[batches.len().saturating_sub(REMEMBERED)..];
         let known = told.get(producer).map(Vec::as_slice).unwrap_or_default();
-        let kept: Vec<&Past> = known.iter().rev().take(newest.len()).rev().collect();
-        if !kept.iter().copied().eq(newest) {
+        let kept = &known[known.len().saturating_sub(newest.len())..];
+        let forgotten = newest.len() - kept.len();
+        let silent = forgotten > 0 && {
+            let last = batches.len() - kept.len() - 1;
+            silences[producer][last]
+        };
+        if kept != &newest[if silent { forgotten } else { 0 }..] {
             return Err(format!("producer {producer} has {known:?}, the log has {newest:?}"));
         }
     }
@@ -130,22 +163,35 @@ mod tests {
         [(5, sequences.iter().map(past).collect())].into()
     }
 
+    fn since(time: i64) -> impl Fn(&Written) -> bool {
+        move |b| b.max_timestamp < time
+    }
+
     #[test]
     fn a_batch_that_is_missing_and_one_that_never_was_are_seen() {
-        assert!(same(&BTreeMap::new(), &log(0, 2)).is_err(), "forgotten");
-        assert!(same(&told(&[0, 1]), &log(0, 3)).is_err(), "the last one");
-        assert!(same(&told(&[4, 5, 6]), &log(0, 7)).is_err(), "only three of five");
-        assert!(same(&told(&[0, 1, 2]), &log(0, 2)).is_err(), "cut off");
+        assert!(same(&BTreeMap::new(), &log(0, 2), since(0)).is_err(), "forgotten");
+        assert!(same(&told(&[0, 1]), &log(0, 3), since(0)).is_err(), "the last one");
+        assert!(same(&told(&[4, 5, 6]), &log(0, 7), since(0)).is_err(), "only three of five");
+        assert!(same(&told(&[0, 1, 2]), &log(0, 2), since(0)).is_err(), "cut off");
         let mut other = told(&[0, 1]);
         other.get_mut(&5).unwrap()[1].0 = 2;
-        assert!(same(&other, &log(0, 2)).is_err(), "another epoch");
+        assert!(same(&other, &log(0, 2), since(0)).is_err(), "another epoch");
     }
 
     #[test]
     fn more_than_five_and_what_was_removed_are_fine() {
-        assert!(same(&told(&[2, 3, 4, 5, 6]), &log(0, 7)).is_ok());
-        assert!(same(&told(&[0, 1, 2, 3, 4, 5, 6]), &log(0, 7)).is_ok());
-        assert!(same(&told(&[2, 3, 4, 5, 6]), &log(5, 7)).is_ok(), "the first are removed");
-        assert!(same(&told(&[2, 3]), &[]).is_ok());
+        assert!(same(&told(&[2, 3, 4, 5, 6]), &log(0, 7), since(0)).is_ok());
+        assert!(same(&told(&[0, 1, 2, 3, 4, 5, 6]), &log(0, 7), since(0)).is_ok());
+        assert!(same(&told(&[2, 3, 4, 5, 6]), &log(5, 7), since(0)).is_ok(), "the first are removed");
+        assert!(same(&told(&[2, 3]), &[], since(0)).is_ok());
+    }
+
+    #[test]
+    fn one_that_was_silent_for_long_may_be_forgotten_and_begin_again() {
+        assert!(same(&BTreeMap::new(), &log(0, 2), since(1)).is_ok());
+        assert!(same(&BTreeMap::new(), &log(0, 2), since(0)).is_err(), "not silent for long enough");
+        assert!(same(&told(&[1]), &log(0, 2), since(1)).is_ok(), "and then it wrote again");
+        assert!(same(&told(&[1]), &log(0, 2), since(0)).is_err(), "not silent for long enough, in part");
+        assert!(same(&told(&[0]), &log(0, 2), since(1)).is_err(), "the newest is missing");
     }
 }

@@ -40,7 +40,7 @@ impl Claim for OnlyMembersCommit {
             return;
         };
         // What comes before the broker is ready it judges later.
-        if broker.status().ready
+        if broker.is_ready()
             && let Err(why) = may_commit(&broker.groups(), commit)
         {
             self.refused[server].insert(*to, why);
