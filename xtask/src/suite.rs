@@ -32,9 +32,12 @@ const SIMULATED_SEEDS: u64 = 2_000;
 /// Bugs of history that every run of the suite plants, of all in sim/mutants.
 const SEEDED_BUGS: usize = 3;
 
+/// Seeds whose stories two processes tell.
+const TOLD_TWICE: u64 = 60;
+
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -51,6 +54,7 @@ const STEPS: [Step; 15] = [
         SEEDED_BUGS,
         Work::Command(mutants),
     ),
+    step("determinism", "one seed is one story, in two processes", 10, 40, Work::Command(determinism)),
     step("pinned", "plans that simulated clusters once broke with", 10, 5, Work::Command(pinned)),
     step("madsim", "the shell in the deterministic simulator", 25, 1, Work::Command(madsim)),
     step("wire", "our wire tables against Kafka's definitions", 10, 0, Work::Possible(wire)),
@@ -181,8 +185,12 @@ fn mutants() -> Command {
     tools::mutants(SEEDED_BUGS)
 }
 
+fn determinism() -> Command {
+    tools::determinism(TOLD_TWICE)
+}
+
 fn pinned() -> Command {
-    cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "regressions"])
+    tools::simulator(&["regressions"])
 }
 
 fn madsim() -> Command {

@@ -15,18 +15,31 @@ pub(crate) fn wire_schema() -> Result<(), String> {
     run(cargo(&["run", "--quiet", "-p", "quipu-core", "--example", "wire_schema"]), LIMIT).1
 }
 
-/// A sweep of the event simulator over so many seeds that no other commit has run: the range follows from the commit.
+/// So many seeds of simulated clusters, from one that the commit draws: every commit looks at seeds of its own.
 pub(crate) fn sweep(count: u64) -> Command {
+    simulator(&["sweep", "--seeds", &seeds(count)])
+}
+
+/// So many of the same seeds, in two processes, which must tell the same stories.
+pub(crate) fn determinism(count: u64) -> Command {
+    simulator(&["determinism", "--seeds", &seeds(count)])
+}
+
+fn seeds(count: u64) -> String {
     let first = commit().and_then(|hash| u64::from_str_radix(hash.get(..7)?, 16).ok()).unwrap_or(0);
-    let seeds = format!("{first}..{}", first + count);
-    cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "sweep", "--seeds", &seeds])
+    format!("{first}..{}", first + count)
 }
 
 /// So many bugs of history, planted one after the other in a copy of the sources: a claim of the simulator must see each.
 pub(crate) fn mutants(count: usize) -> Command {
-    let (count, by) = (count.to_string(), commit().unwrap_or_else(|| "no commit".into()));
-    let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--", "mutants"]);
-    command.args(["--drawn", &count, "--by", &by]);
+    let by = commit().unwrap_or_else(|| "no commit".into());
+    simulator(&["mutants", "--drawn", &count.to_string(), "--by", &by])
+}
+
+/// The simulator with these arguments.
+pub(crate) fn simulator(arguments: &[&str]) -> Command {
+    let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "quipu-sim", "--"]);
+    command.args(arguments);
     command
 }
 

@@ -9,6 +9,7 @@ use super::error::StorageError;
 use super::names::{self, FileKind, Named};
 use super::ops::RecoveredLog;
 use super::point::{LogPoint, ProducersKept, Witness};
+use super::reach::cut_left_over;
 use super::recover::read_sealed;
 use super::recover_producers::producers;
 use super::scan::{Scanned, scan};
@@ -59,6 +60,9 @@ pub(crate) fn recover_log<D: Disk>(
     if files.segments.is_empty() && found.point.is_none() {
         leftovers.push(dir);
         return Ok(None);
+    }
+    if let Some(point) = &found.point {
+        cut_left_over(&store.shelf.disk, &dir, point, &mut files)?;
     }
     match recover_files(store, &found, &dir, &files, (now, &mut own))? {
         Ok(recovered) => {

@@ -100,7 +100,10 @@ mod tests {
             |line: &str| assert!(told.lines().any(|l| l.trim_end() == line), "{line}\nis not in\n{told}");
         has(&format!("1 of {} probes came up:", probe::NAMES.len()));
         has(&format!("probes that never came up: {}", probe::NAMES[1..].join(", ")));
-        has(&format!("3 of {} crossings came up: a fault that strikes while something is under way", 17 * 2));
+        has(&format!(
+            "3 of {} crossings came up: a fault that strikes while something is under way",
+            Fault::NAMES.len() * 2
+        ));
         has("  kill: append 4, trim 2");
         has("  storm: append 2");
         has("  pause: never");

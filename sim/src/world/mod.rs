@@ -182,7 +182,9 @@ impl World {
             Event::Server { server, life, what } if self.servers[server].life == life => {
                 let until = self.servers[server].waits_until(&what);
                 if until > self.agenda.now() {
-                    return self.agenda.plan(until, Event::Server { server, life, what });
+                    // Healing may end the wait before.
+                    let again = until.min(self.agenda.now() + LOOK);
+                    return self.agenda.plan(again, Event::Server { server, life, what });
                 }
                 self.with_server(server, |server, around| server.happen(around, what));
             }
