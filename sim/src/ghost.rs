@@ -34,7 +34,7 @@ pub struct GhostLog {
     pub start: i64,
     /// Its disk was damaged in the midst of it: what lies behind the damage is not among the batches.
     pub has_hole: bool,
-    /// Everything below is vouched for by the recovery point, unless the disk was too full to write it.
+    /// Everything below is vouched for by the recovery point, unless the disk has lost a write.
     pub vouched: i64,
 }
 
@@ -104,10 +104,10 @@ impl Ghost {
         }
     }
 
-    /// The disk has done everything up to this.
-    pub fn stored(&mut self, done: Mark) {
+    /// The disk has done everything up to this; whether it had room for the recovery points on the way.
+    pub fn stored(&mut self, done: Mark, kept: bool) {
         while let Some((_, ends)) = self.checkpoints.pop_front_if(|(mark, _)| *mark <= done) {
-            for (id, end) in ends {
+            for (id, end) in ends.into_iter().filter(|_| kept) {
                 if let Some(log) = self.logs.get_mut(&id) {
                     log.vouched = log.vouched.max(end);
                 }
@@ -142,7 +142,8 @@ impl Ghost {
 
     /// A start has found these logs: what is remembered is what lies on the disk now, read by the checkers themselves.
     pub fn started(&mut self, disk: &SimDisk, found: &Recovered, damaged: bool) {
-        let files = disk.paths();
+        // Without room the recovery point of the last life still stands.
+        let (files, full) = (disk.paths(), disk.is_full());
         self.checkpoints.clear();
         let mut logs = BTreeMap::new();
         for log in &found.logs {
@@ -152,7 +153,7 @@ impl Ghost {
                 // What a start finds it makes durable: on one broker that is as good as committed.
                 committed: before.map_or(log.end.0, |b| b.committed.max(log.end.0)),
                 start: log.start.0.max(before.map_or(0, |b| b.start)),
-                vouched: log.end.0,
+                vouched: if full { self.logs.get(&log.log).map_or(0, |b| b.vouched) } else { log.end.0 },
                 ..GhostLog::default()
             };
             on_disk(disk, &files, log.log).into_iter().for_each(|batch| ghost.push(batch));

@@ -131,7 +131,7 @@ impl Watch {
     /// An input is about to be given to a broker.
     pub fn asking(&mut self, server: usize, broker: &Broker, input: &Input) {
         if let Input::Stored { result: Ok(stored), .. } = input {
-            self.ghosts[server].stored(stored.done);
+            self.ghosts[server].stored(stored.done, stored.kept);
         }
         self.observer.asking(server, input);
         self.claims.iter_mut().for_each(|c| c.asking(server, broker, input));

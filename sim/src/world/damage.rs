@@ -6,7 +6,7 @@ use quipu_core::cluster::names::CLUSTER_METADATA;
 use super::World;
 use crate::batch;
 use crate::ghost::GhostLog;
-use crate::plan::fault::Fault;
+use crate::plan::fault::{Fault, FaultPlan};
 use crate::rng::Rng;
 
 /// What a batch begins with, from its offset to its checksum: by this a recovery point knows it again.
@@ -133,11 +133,11 @@ impl World {
         }
     }
 
-    /// Up to where the recovery point vouches for the log in a directory. A disk that gets full may have had no room for it,
-    /// and one that loses writes may have lost it.
+    /// Up to where the recovery point vouches for the log in a directory. A disk that loses writes may have lost it.
     fn vouched(&self, server: usize, dir: &str) -> i64 {
-        let unsure = |f: &Fault| matches!(f, Fault::Full { .. } | Fault::BetrayWrite { .. });
-        if self.plan.faults.iter().any(|f| unsure(&f.what)) {
+        let now_ms = self.agenda.now() / 1000;
+        let betrays = |f: &FaultPlan| matches!(f.what, Fault::BetrayWrite { .. }) && f.at_ms <= now_ms;
+        if self.plan.faults.iter().any(betrays) {
             return 0;
         }
         self.ghost_of(server, dir).map_or(0, |log| log.vouched)
