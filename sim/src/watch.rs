@@ -5,7 +5,7 @@ use quipu_core::broker::door::{Effect, Input};
 use quipu_core::client::TopicPartition;
 use quipu_core::log::Log;
 use quipu_core::storage::ops::{Recovered, StoreOp};
-use quipu_core::time::Timestamp;
+use quipu_core::time::{Instant, Timestamp};
 use quipu_core::wire::Response;
 
 use crate::claims::{self, Claim, Verdict};
@@ -27,6 +27,8 @@ pub struct Scene<'a> {
     pub disk: &'a SimDisk,
     /// What its wall clock shows.
     pub wall: Timestamp,
+    /// What its monotonic clock shows.
+    pub mono: Instant,
     /// How many steps it has taken.
     pub turn: u64,
 }

@@ -86,6 +86,7 @@ pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
         Box::new(state::m06::MetadataIsAFold::new(servers)),
         Box::new(state::p03::RecoveryIsIdempotent::default()),
         Box::new(state::p05::NothingAfterAFailure::new(servers)),
+        Box::new(state::p07::WaitsEndInTime::new(servers)),
         Box::new(state::p08::AnsweredOnce::new(servers)),
     ]
 }

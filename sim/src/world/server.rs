@@ -311,9 +311,9 @@ impl Server {
             let told = effects.len();
             process.broker.step(now, input, &mut effects);
             self.turn += 1;
-            let turn = self.turn;
+            let (wall, mono, turn) = (now.wall, now.mono, self.turn);
             let scene =
-                Scene { server: self.id, broker: &process.broker, disk: &self.disk, wall: now.wall, turn };
+                Scene { server: self.id, broker: &process.broker, disk: &self.disk, wall, mono, turn };
             around.watch.stepped(&scene, &effects[told..]);
         }
         let (mut touched, mut cut) = (Vec::new(), Vec::new());

@@ -3,6 +3,7 @@
 pub mod m06;
 pub mod p03;
 pub mod p05;
+pub mod p07;
 pub mod p08;
 pub mod s01;
 pub mod s02;
