@@ -17,15 +17,15 @@ pub(crate) fn wire_schema() -> Result<(), String> {
 
 /// So many seeds of simulated clusters, from one that the commit draws: every commit looks at seeds of its own.
 pub(crate) fn sweep(count: u64) -> Command {
-    simulator(&["sweep", "--seeds", &seeds(count)])
+    simulator(&["sweep", "--seeds", &drawn(count)])
 }
 
 /// So many of the same seeds, in two processes, which must tell the same stories.
 pub(crate) fn determinism(count: u64) -> Command {
-    simulator(&["determinism", "--seeds", &seeds(count)])
+    simulator(&["determinism", "--seeds", &drawn(count)])
 }
 
-fn seeds(count: u64) -> String {
+fn drawn(count: u64) -> String {
     let first = commit().and_then(|hash| u64::from_str_radix(hash.get(..7)?, 16).ok()).unwrap_or(0);
     format!("{first}..{}", first + count)
 }
