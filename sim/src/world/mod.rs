@@ -36,6 +36,9 @@ const PATIENCE_WITH_DAMAGE: Moment = 20_000_000;
 /// How often somebody looks whether it has.
 const LOOK: Moment = 250_000;
 
+/// After so many events a load has shown what it can, however long it was to be: a seed takes seconds, not minutes.
+const PLENTY: u64 = 500_000;
+
 /// What is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -128,6 +131,9 @@ impl World {
             let event = self.agenda.pop().expect("somebody always looks again");
             self.events += 1;
             self.happen(event);
+            if self.events == PLENTY && self.phase == Phase::Load {
+                self.heal();
+            }
         }
         self.watch.broken.clone()
     }
@@ -196,7 +202,8 @@ impl World {
             Event::FaultEnds(index) => self.relieve(index),
             Event::Tide(index) if self.phase == Phase::Load => self.turn(self.plan.tides[index].ease),
             Event::Fault(_) | Event::Tide(_) => {}
-            Event::Heal => self.heal(),
+            Event::Heal if self.phase == Phase::Load => self.heal(),
+            Event::Heal => {}
             Event::Look => self.look(),
         }
     }
