@@ -78,7 +78,7 @@ pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
         Box::new(state::s09::OnlyCommittedIsRead),
         Box::new(state::s10::AcknowledgedIsDurable::new(servers)),
         Box::new(state::s11::OffsetsAreDense::default()),
-        Box::new(state::s14::SequencesFollow),
+        Box::new(state::s14::SequencesFollow::new(silent_ms)),
         Box::new(state::s15::ProducersAreAFold::new(servers, silent_ms)),
         Box::new(state::s19::OneOwner::new(servers)),
         Box::new(state::s21::OnlyMembersCommit::new(servers)),

@@ -15,32 +15,35 @@ const KNOWN_BY_BYTES: u64 = 21;
 impl World {
     pub(super) fn flip(&mut self, server: usize, draw: u64) {
         let mut rng = Rng::new(draw);
-        // On a machine at rest mostly what a start looks at: the last batch that the recovery point vouches for.
-        let at_rest = !self.servers[server].is_up();
-        let logs_only = rng.percent(if at_rest { 90 } else { 50 });
-        let wanted = |path: &str, len: u64| len > 0 && (!logs_only || path.ends_with(".log"));
-        let mut files: Vec<(String, u64)> =
-            self.servers[server].disk.paths().into_iter().filter(|(path, len)| wanted(path, *len)).collect();
-        if at_rest && logs_only {
-            files = last_of_each(files);
-        }
-        if files.is_empty() {
-            return;
-        }
-        let (path, len) = &files[rng.below(files.len() as u64) as usize];
-        let last = self.last_vouched(server, path).filter(|_| at_rest && rng.percent(60));
-        let (from, to) = match last {
-            Some(start) => (start, start + KNOWN_BY_BYTES),
-            // Often near the end, where what a recovery point vouches for meets what it does not.
-            None if rng.percent(40) => (len.saturating_sub(300), *len),
-            None => (0, *len),
-        };
+        let Some((path, from, to)) = self.place_to_flip(server, &mut rng) else { return };
         let (at, bit) = (from + rng.below(to - from), rng.below(8) as u8);
         let now = self.agenda.now();
         self.watch.trace.say(now, || format!("bit {bit} of byte {at} of {path} is another one"));
         self.damage(server);
-        self.excuse(server, path, at);
-        self.servers[server].disk.flip(path, at, bit);
+        self.excuse(server, &path, at);
+        self.servers[server].disk.flip(&path, at, bit);
+    }
+
+    /// A file, and from where to where. On a machine at rest mostly what a start looks at: the last batch of a log that the
+    /// recovery point vouches for, by what it knows it again.
+    fn place_to_flip(&self, server: usize, rng: &mut Rng) -> Option<(String, u64, u64)> {
+        let paths = self.servers[server].disk.paths();
+        if !self.servers[server].is_up() && rng.percent(75) {
+            let known: Vec<(&String, u64)> =
+                paths.keys().filter_map(|path| Some((path, self.last_vouched(server, path)?))).collect();
+            if !known.is_empty() {
+                let (path, at) = known[rng.below(known.len() as u64) as usize];
+                return Some((path.clone(), at, at + KNOWN_BY_BYTES));
+            }
+        }
+        let logs_only = rng.percent(50);
+        let wanted = |path: &str, len: u64| len > 0 && (!logs_only || path.ends_with(".log"));
+        let files: Vec<(&String, u64)> =
+            paths.iter().map(|(path, len)| (path, *len)).filter(|(path, len)| wanted(path, *len)).collect();
+        let (path, len) = *files.get(rng.below(files.len().max(1) as u64) as usize)?;
+        // Often near the end, where what a recovery point vouches for meets what it does not.
+        let from = if rng.percent(40) { len.saturating_sub(300) } else { 0 };
+        Some((path.clone(), from, len))
     }
 
     /// Where in a file the last batch begins that the recovery point vouches for.
@@ -142,13 +145,4 @@ impl World {
         }
         self.ghost_of(server, dir).map_or(0, |log| log.vouched)
     }
-}
-
-/// The last file of each directory.
-fn last_of_each(mut files: Vec<(String, u64)>) -> Vec<(String, u64)> {
-    files.sort();
-    let dir = |file: &(String, u64)| file.0.rsplit_once('/').map(|(dir, _)| dir.to_string());
-    files.reverse();
-    files.dedup_by_key(|file| dir(file));
-    files
 }
