@@ -83,7 +83,7 @@ impl GhostLog {
         let first = self.batches.partition_point(|b| b.base < base);
         let at = self.before[place] - self.before[first];
         let bytes = disk.durable_bytes(&format!("{dir}/{file}"), at, batch.size as usize);
-        bytes.is_some_and(|bytes| batch::hash(&bytes) == batch.hash)
+        bytes.and_then(|bytes| batch::read(&bytes)).as_ref() == Some(batch)
     }
 }
 

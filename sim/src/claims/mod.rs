@@ -75,7 +75,7 @@ pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
         Box::new(state::s01::CommittedStays),
         Box::new(state::s02::MarksAdvance::new(servers)),
         Box::new(state::s08::MarksInOrder),
-        Box::new(state::s09::OnlyCommittedIsRead),
+        Box::new(state::s09::OnlyCommittedIsRead::default()),
         Box::new(state::s10::AcknowledgedIsDurable::new(servers)),
         Box::new(state::s11::OffsetsAreDense::default()),
         Box::new(state::s14::SequencesFollow::new(silent_ms)),

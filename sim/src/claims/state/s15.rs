@@ -29,9 +29,11 @@ pub struct ProducersAreAFold {
     damaged: Vec<bool>,
     /// A producer that is silent for so long may be forgotten, in milliseconds of the wall clock.
     silent_ms: i64,
-    /// By broker: when it appended a batch since its process started, by its own wall clock. Of one that it found there, it
-    /// has only the batch's time to go by.
-    heard: Vec<BTreeMap<(LogId, i64), i64>>,
+    /// By broker: when it appended a batch since its process started, by its own wall clock.
+    heard: Vec<Heard>,
+    /// The same of its earlier lives. Of a batch that a process found there it has only the batch's time to go by; but what
+    /// its producers were forgotten by then was what the process before had heard.
+    heard_before: Vec<Heard>,
     /// By broker: the latest time that its wall clock has shown.
     latest: Vec<i64>,
 }
@@ -41,9 +43,13 @@ impl ProducersAreAFold {
     pub fn new(servers: usize, silent_ms: i64) -> ProducersAreAFold {
         let seen = vec![BTreeSet::new(); servers];
         let (heard, latest) = (vec![BTreeMap::new(); servers], vec![i64::MIN; servers]);
-        ProducersAreAFold { rng: Rng::new(15), seen, damaged: vec![false; servers], silent_ms, heard, latest }
+        let (heard_before, damaged) = (heard.clone(), vec![false; servers]);
+        ProducersAreAFold { rng: Rng::new(15), seen, damaged, silent_ms, heard, heard_before, latest }
     }
 }
+
+/// When batches were appended, by log and offset, in milliseconds.
+type Heard = BTreeMap<(LogId, i64), i64>;
 
 /// A batch of a producer: epoch, sequence of its first record, offsets of the first and after the last one.
 type Past = (i16, i32, i64, i64);
@@ -59,7 +65,8 @@ impl Claim for ProducersAreAFold {
 
     fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, damaged: bool) -> Verdict {
         self.seen[server].clear();
-        self.heard[server].clear();
+        let heard = std::mem::take(&mut self.heard[server]);
+        self.heard_before[server].extend(heard);
         self.damaged[server] |= damaged;
         Ok(())
     }
@@ -81,7 +88,7 @@ impl Claim for ProducersAreAFold {
         let latest = &mut self.latest[scene.server];
         *latest = scene.wall.0.max(*latest);
         let silent_since = *latest - self.silent_ms;
-        let heard = &self.heard[scene.server];
+        let (heard, before) = (&self.heard[scene.server], &self.heard_before[scene.server]);
         let all = self.rng.below(EVERY) == 0;
         let seen = &mut self.seen[scene.server];
         if self.damaged[scene.server] || !all && seen.len() == ghost.logs.len() {
@@ -90,7 +97,9 @@ impl Claim for ProducersAreAFold {
         for (log, topic, offline) in scene.logs() {
             let (fresh, known) = (seen.insert(log.id()), ghost.logs.get(&log.id()));
             let Some(known) = known.filter(|_| !offline && (fresh || all)) else { continue };
-            let at = |b: &Written| heard.get(&(log.id(), b.base)).copied().unwrap_or(b.max_timestamp);
+            let found =
+                |b: &Written| before.get(&(log.id(), b.base)).map_or(i64::MAX, |at| *at).min(b.max_timestamp);
+            let at = |b: &Written| heard.get(&(log.id(), b.base)).copied().unwrap_or_else(|| found(b));
             let silent = |b: &Written| at(b) < silent_since;
             same(&told(log), &known.batches, silent)
                 .map_err(|why| format!("{topic}-{}: {why}", log.id().partition))?;
