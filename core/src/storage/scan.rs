@@ -40,17 +40,20 @@ pub(crate) fn scan<D: Disk>(
             Some(_) => scanned.rest_of(store, dir, *bytes)?,
             None => scanned.next_segment(store, dir, (*base, *bytes))?,
         };
-        if let Some(file) = read.file {
+        let followed = files.segments.range(Offset(base.0 + 1)..).next().is_some();
+        let cut = followed && !found.clean && read.torn.is_none();
+        if let Some(file) = read.file.map_or_else(|| sealed(store, dir, *base, cut), |f| Ok(Some(f)))? {
             touched.push(Touched { file, from, to: scanned.bytes() });
         }
         let Some((from, why)) = read.torn else { continue };
-        if found.rescan && files.segments.range(Offset(base.0 + 1)..).next().is_some() {
+        if found.rescan && followed {
             return Ok(Err(why));
         }
+        // In this order: a segment without its torn end would seem to be followed by what is dropped.
+        drop_later(&store.shelf.disk, dir, files, from)?;
         if let Some(touched) = touched.last().filter(|_| from > *base) {
             store.shelf.disk.set_len(&touched.file, scanned.bytes())?;
         }
-        drop_later(&store.shelf.disk, dir, files, from)?;
         break;
     }
     if scanned.segments.is_empty() {
@@ -58,6 +61,12 @@ pub(crate) fn scan<D: Disk>(
     }
     sync(&store.shelf.disk, dir, &touched, found.clean)?;
     index_left(store, found, dir, scanned)
+}
+
+/// The file of a segment that was cut to its batches when it was sealed: that may not be durable yet, and what follows would
+/// be lost with it.
+fn sealed<D: Disk>(store: &Store<D>, dir: &str, base: Offset, cut: bool) -> DiskResult<Option<D::File>> {
+    if cut { store.shelf.disk.open(&names::file(dir, base, FileKind::Log)).map(Some) } else { Ok(None) }
 }
 
 /// A segment file of which a stretch was read that nothing vouches for.

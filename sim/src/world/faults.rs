@@ -64,6 +64,7 @@ impl World {
             Fault::Flip { server, draw } => self.flip(server, draw),
             Fault::BetrayWrite { server, operations, elsewhere } => {
                 let how = if elsewhere { Mishap::Misdirected } else { Mishap::Lost };
+                self.history.misdirects |= elsewhere;
                 self.servers[server].disk.betray_after(operations, how);
             }
             Fault::RollBack { server, ms, .. } => {
