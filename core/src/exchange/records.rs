@@ -12,6 +12,12 @@ pub fn is_on_disk(answer: &Response) -> bool {
     ranges(answer).next().is_some()
 }
 
+/// The stretch that must still be read, where it is only one.
+pub fn one_on_disk(answer: &Response) -> Option<LogRange> {
+    let mut ranges = ranges(answer);
+    ranges.next().copied().filter(|_| ranges.next().is_none())
+}
+
 /// At most how many bytes are to be read, going by the limits asked for.
 pub fn on_disk_bytes(answer: &Response) -> usize {
     ranges(answer).fold(0, |sum, range| sum.saturating_add(range.max_bytes))

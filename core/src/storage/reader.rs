@@ -30,10 +30,28 @@ impl<D: Disk> Clone for Reader<D> {
     }
 }
 
+/// What a read brought, and by what it can be told later whether it is still what the log has there.
+#[derive(Debug)]
+pub struct Stretch {
+    /// What was to be read.
+    pub range: LogRange,
+    /// The bytes of whole batches, in order and in as few pieces as they were read in.
+    pub chunks: Vec<Bytes>,
+    /// The offset after the last batch; where the read began if there is none.
+    pub next: Offset,
+    /// Where they come from.
+    pub sources: Sources,
+}
+
+/// The segments, in the state that they were in, that a stretch comes from. The default is none: it comes from no disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources(Vec<SegmentKey>);
+
 /// What a read has gathered.
 #[derive(Default)]
 struct Gathered {
     batches: Vec<Batch>,
+    sources: Sources,
     /// The same bytes, contiguous wherever they were read so.
     runs: Vec<Bytes>,
     bytes: usize,
@@ -53,7 +71,28 @@ impl<D: Disk> Reader<D> {
     /// # Errors
     /// See [`ReadError`]. Of a damaged stretch nothing is answered; what comes before it is, on its own.
     pub fn read(&self, range: LogRange) -> Result<Vec<Bytes>, ReadError> {
-        self.gather(range).map(|g| g.runs)
+        self.stretch(range).map(|stretch| stretch.chunks)
+    }
+
+    /// The same, to be kept for a while: before it is served, [`Reader::stands`] says whether it still can be.
+    ///
+    /// # Errors
+    /// As [`Reader::read`].
+    pub fn stretch(&self, range: LogRange) -> Result<Stretch, ReadError> {
+        let gathered = self.gather(range)?;
+        let next = gathered.batches.last().map_or(range.from, |batch| batch.header().next_offset());
+        Ok(Stretch { range, chunks: gathered.runs, next, sources: gathered.sources })
+    }
+
+    /// Whether reading this stretch again would bring the same batches, and perhaps more: the log still begins at or before
+    /// it, and none of its segments has been cut, made anew or removed since. Looks in memory only.
+    pub fn stands(&self, stretch: &Stretch) -> bool {
+        let Some(state) = self.shelf.log(stretch.range.log) else { return false };
+        let state = read(&state);
+        let there = |source: &SegmentKey| {
+            state.segments.iter().any(|s| (s.span.base, s.birth) == (source.base, source.birth))
+        };
+        state.offline.is_none() && state.start <= stretch.range.from && stretch.sources.0.iter().all(there)
     }
 
     /// The same as parsed batches.
@@ -88,14 +127,17 @@ impl<D: Disk> Reader<D> {
     ) -> Result<Option<Offset>, ReadError> {
         let (had_batches, had_runs, had_bytes) =
             (gathered.batches.len(), gathered.runs.len(), gathered.bytes);
+        let had_sources = gathered.sources.0.len();
         self.stable(range.log, |state| {
             gathered.batches.truncate(had_batches);
             gathered.runs.truncate(had_runs);
+            gathered.sources.0.truncate(had_sources);
             (gathered.bytes, gathered.done) = (had_bytes, false);
             let (view, end) = view_at(state, range.log, from)?;
             if from >= end {
                 return Ok((view.key, None));
             }
+            gathered.sources.0.push(view.key);
             let mut walk =
                 self.walk_to(state, &view, from, range.max_bytes - had_bytes.min(range.max_bytes))?;
             Ok((view.key, pick(&mut walk, range, from, gathered).map_err(|s| stumbled(&view, from, s))?))

@@ -2,6 +2,7 @@
 
 mod faults;
 mod full;
+mod kept;
 mod power_loss;
 
 use std::cell::Cell;
