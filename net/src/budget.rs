@@ -1,6 +1,7 @@
 //! Bytes that all connections share: whoever needs some waits until there are enough, first come, first served.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::rt::Semaphore;
 
@@ -49,6 +50,33 @@ impl Budget {
     }
 }
 
+/// Bytes taken from a budget, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Taken {
+    /// See [`Budget::try_take`].
+    pub(crate) fn try_from(budget: &Arc<Budget>, bytes: usize) -> Option<Taken> {
+        let bytes = budget.try_take(bytes)?;
+        Some(Taken { budget: Arc::clone(budget), bytes })
+    }
+
+    /// See [`Budget::take`].
+    pub(crate) async fn from(budget: &Arc<Budget>, bytes: usize) -> Taken {
+        let bytes = budget.take(bytes).await;
+        Taken { budget: Arc::clone(budget), bytes }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.budget.give(self.bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +90,15 @@ mod tests {
         assert_eq!(budget.try_take(1000), Some(100), "more than there is takes everything, alone");
         assert_eq!(budget.try_take(1), None);
         budget.give(100);
+        assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn what_is_dropped_is_given_back() {
+        let budget = Arc::new(Budget::new(100));
+        let taken = Taken::try_from(&budget, 60).expect("there is enough");
+        assert!(Taken::try_from(&budget, 60).is_none());
+        drop(taken);
         assert_eq!(budget.taken(), 0);
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Conn {
     ended: AtomicBool,
     reader_end: Notify,
     writer_end: Notify,
+    /// Rings for the writer task when what is read ahead has been.
+    pub(crate) read_ahead: Notify,
     /// Microseconds of the monotonic clock; 0 is none.
     last_active: AtomicU64,
     read_deadline: AtomicU64,
@@ -53,6 +55,7 @@ impl Conn {
             ended: AtomicBool::new(false),
             reader_end: Notify::new(),
             writer_end: Notify::new(),
+            read_ahead: Notify::new(),
             last_active: AtomicU64::new(now),
             read_deadline: AtomicU64::new(0),
             write_deadline: AtomicU64::new(0),

@@ -3,6 +3,7 @@
 //! It runs on tokio, and unchanged on madsim's simulated tokio: everything either offers comes in through `rt.rs`.
 
 mod admission;
+mod ahead;
 mod answers;
 mod budget;
 pub mod client;

@@ -23,8 +23,11 @@ pub struct Limits {
     pub first_request_bytes: usize,
     /// Bytes of all requests read and not yet answered (`queued.max.request.bytes`, here with a default that is a bound).
     pub queued_bytes: usize,
-    /// Bytes of records read from disk for answers that are not yet sent, over all connections.
+    /// Bytes of records read from disk for answers that are not yet sent, over all connections; a quarter of them for
+    /// what is read before it is asked for.
     pub answer_bytes: usize,
+    /// How soon a client must ask for records, each time, for the next ones to be read before it asks; they are kept as long.
+    pub read_ahead: Duration,
     /// Requests of one connection in progress at the same time.
     pub requests_in_flight: usize,
     /// Fetches of one connection in progress at the same time: their answers pin memory.
@@ -57,6 +60,7 @@ impl Default for Limits {
             first_request_bytes: 512 * KIB,
             queued_bytes: 256 * MIB,
             answer_bytes: 256 * MIB,
+            read_ahead: Duration::from_secs(1),
             requests_in_flight: 64,
             fetches_in_flight: 4,
             bytes_in_flight: 8 * MIB,

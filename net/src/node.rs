@@ -166,7 +166,7 @@ impl Drop for Node {
     }
 }
 
-/// Looks over the connections for missed deadlines: one timer for all of them.
+/// Looks over the connections for missed deadlines, and for records that nobody comes for: one timer for all of them.
 async fn patrol(driver: Arc<Driver>) {
     let pause = driver.shell.limits.patrol();
     loop {
@@ -175,6 +175,7 @@ async fn patrol(driver: Arc<Driver>) {
             Either::Second(()) => {
                 let now = driver.shell.clock.mono();
                 for conn in driver.conns() {
+                    conn.outbox().ahead.drop_stale(now, driver.shell.limits.read_ahead);
                     if let Some(end) = conn.overdue(now) {
                         conn.end(&end);
                     }

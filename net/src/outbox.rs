@@ -8,6 +8,7 @@ use quipu_core::exchange::records;
 use quipu_core::exchange::replies::{Ask, Replies};
 use quipu_core::wire;
 
+use crate::ahead::Ahead;
 use crate::answers;
 use crate::rt::WriteSide;
 
@@ -27,6 +28,8 @@ pub(crate) struct Outbox {
     out: wire::Out,
     /// Whether the reader waits for an answer to be sent.
     pub(crate) reader_waits: bool,
+    /// What is read from disk before the client asks for it.
+    pub(crate) ahead: Ahead,
 }
 
 /// What [`Outbox::gather`] found behind what it put together.
@@ -63,6 +66,7 @@ impl Outbox {
             socket,
             out: wire::Out::new(),
             reader_waits: false,
+            ahead: Ahead::default(),
         }
     }
 
@@ -145,6 +149,7 @@ impl Outbox {
     pub(crate) fn close(&mut self) -> usize {
         self.socket = None;
         self.take_ready();
+        self.ahead.clear();
         self.replies.close()
     }
 }
@@ -184,7 +189,14 @@ pub(crate) fn advance(pieces: &mut VecDeque<Bytes>, mut n: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::budget::Budget;
+    use quipu_core::ids::{LogId, Offset};
+    use quipu_core::storage::ops::LogRange;
+    use quipu_core::storage::reader::{Sources, Stretch};
+    use quipu_core::time::Instant;
     use quipu_core::wire::messages::heartbeat::HeartbeatResponse;
 
     #[test]
@@ -200,5 +212,20 @@ mod tests {
         assert_eq!(outbox.gather(&mut throttle_ms), Ok(Next::Nothing));
         assert_eq!((outbox.replies.in_progress().0, throttle_ms), (0, 700), "the longest of them");
         assert_eq!(outbox.ready_bytes(), 3 * 16, "all three are ready to be written");
+    }
+    #[test]
+    fn the_end_of_a_connection_gives_back_what_was_read_ahead() {
+        let (log, from, below) = (LogId::METADATA, Offset(10), Offset(20));
+        let asked = LogRange { log, from, below, max_bytes: 100, at_least_one: true };
+        let room = Arc::new(Budget::new(100));
+        let mut outbox = Outbox::of(None);
+        outbox.ahead.expect(asked, Offset(15), true, Instant(0));
+        let order = outbox.ahead.begin(&room).expect("there is room");
+        let chunks = vec![Bytes::from_static(b"records")];
+        let stretch = Stretch { range: asked, chunks, next: Offset(17), sources: Sources::default() };
+        outbox.ahead.arrived(order, Some((stretch, Instant(0))));
+        assert_eq!(room.taken(), 100);
+        outbox.close();
+        assert_eq!(room.taken(), 0);
     }
 }

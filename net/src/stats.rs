@@ -17,6 +17,7 @@ pub struct Stats {
     pub(crate) rounds: AtomicU64,
     pub(crate) stored_ops: AtomicU64,
     pub(crate) disk_reads: AtomicU64,
+    pub(crate) reads_ahead: AtomicU64,
     pub(crate) drives: AtomicU64,
 }
 
@@ -47,6 +48,8 @@ pub struct Counts {
     pub stored_ops: u64,
     /// Stretches of records read back from disk.
     pub disk_reads: u64,
+    /// Stretches of records that were sent and had been read back from disk before they were asked for.
+    pub reads_ahead: u64,
     /// Times that the broker was locked and stepped.
     pub drives: u64,
 }
@@ -67,6 +70,7 @@ impl Stats {
             rounds: self.rounds.load(Relaxed),
             stored_ops: self.stored_ops.load(Relaxed),
             disk_reads: self.disk_reads.load(Relaxed),
+            reads_ahead: self.reads_ahead.load(Relaxed),
             drives: self.drives.load(Relaxed),
         }
     }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quipu_core::exchange::records;
 use quipu_core::exchange::replies::Ask;
+use quipu_core::ids::Offset;
 use quipu_core::wire;
 
+use crate::ahead::{self, Order};
 use crate::answers;
+use crate::budget::Taken;
 use crate::conn::{Conn, End};
 use crate::outbox::{self, Next};
 use crate::rt::{self, Either, WriteSide};
-use crate::shell::Shell;
 use crate::stats::add;
 
 /// Writes `pieces`, and then whatever becomes ready, until nothing is left.
@@ -22,18 +24,30 @@ pub(crate) async fn write_out(conn: Arc<Conn>, socket: WriteSide, pieces: VecDeq
     }
 }
 
-async fn write_until_done(conn: &Conn, socket: WriteSide, mut pieces: VecDeque<Bytes>) -> Result<(), End> {
+async fn write_until_done(
+    conn: &Arc<Conn>,
+    socket: WriteSide,
+    mut pieces: VecDeque<Bytes>,
+) -> Result<(), End> {
     let mut socket = Some(socket);
-    // Bytes of `pieces` that count against the budget for records read from disk.
-    let mut read = Taken { shell: &conn.shell, bytes: 0 };
+    // Bytes of `pieces` that count against a budget for records read from disk.
+    let mut taken = None;
     loop {
         let held = socket.as_mut().expect("this task has the socket until it is done");
         write_all(conn, held, &mut pieces).await?;
-        read.release();
+        drop(taken.take());
         match next(conn, &mut socket)? {
             Turn::Write(ready) => pieces = ready,
-            Turn::Read(ask, answer) => pieces = read_records(conn, ask, answer, &mut read).await?,
-            Turn::Done => return Ok(()),
+            Turn::Read(ask, answer) => {
+                let (read, of) = read_records(conn, ask, answer).await?;
+                (pieces, taken) = (read, Some(of));
+            }
+            Turn::Done(order) => {
+                if let Some(order) = order {
+                    order.read(Arc::clone(conn));
+                }
+                return Ok(());
+            }
         }
     }
 }
@@ -41,8 +55,8 @@ async fn write_until_done(conn: &Conn, socket: WriteSide, mut pieces: VecDeque<B
 enum Turn {
     Write(VecDeque<Bytes>),
     Read(Ask, wire::Response),
-    /// Nothing is left, and the socket is back with the connection.
-    Done,
+    /// Nothing is left, and the socket is back with the connection. What is to be read ahead.
+    Done(Option<Order>),
 }
 
 /// What to do next. The socket is given back under the lock under which nothing was found to be ready.
@@ -59,7 +73,8 @@ fn next(conn: &Conn, socket: &mut Option<WriteSide>) -> Result<Turn, End> {
         if let Some(socket) = socket.take() {
             outbox.hand_back(socket);
         }
-        Turn::Done
+        // Under this lock a connection that has not ended yet drops later whatever is read.
+        Turn::Done(if conn.has_ended() { None } else { outbox.ahead.begin(&conn.shell.ahead) })
     };
     conn.settle(&mut outbox);
     Ok(turn)
@@ -83,53 +98,65 @@ async fn write_all(conn: &Conn, socket: &mut WriteSide, pieces: &mut VecDeque<By
     Ok(())
 }
 
-/// Reads what an answer has on disk, and encodes it.
+/// Reads what an answer has on disk, unless that was read ahead, and encodes it.
 async fn read_records(
     conn: &Conn,
     ask: Ask,
     mut answer: wire::Response,
-    read: &mut Taken<'_>,
-) -> Result<VecDeque<Bytes>, End> {
-    let shell = &conn.shell;
-    match rt::first(conn.end_for_writer(), shell.answers.take(records::on_disk_bytes(&answer))).await {
-        Either::First(()) => return Err(End::Lost),
-        Either::Second(taken) => read.bytes = taken,
+) -> Result<(VecDeque<Bytes>, Taken), End> {
+    let asked = records::one_on_disk(&answer);
+    let (held, reads_on) = match &asked {
+        Some(asked) => ahead::claim(conn, asked).await?,
+        None => (None, false),
+    };
+    let (next, taken) = match held {
+        Some((mut stretch, taken)) => {
+            records::fill(&mut answer, |_| Ok(std::mem::take(&mut stretch.chunks)));
+            (Some(stretch.next), taken)
+        }
+        None => {
+            let (filled, next, taken) = read_now(conn, answer).await?;
+            answer = filled;
+            (next, taken)
+        }
+    };
+    conn.throttle(answers::throttle_ms(&answer));
+    let mut outbox = conn.outbox();
+    outbox.encode(ask, &answer).map_err(|error| End::Cut(format!("answering failed: {error}")))?;
+    if let Some((asked, next)) = asked.zip(next) {
+        outbox.ahead.expect(asked, next, reads_on, conn.shell.clock.mono());
     }
+    Ok((outbox.take_ready(), taken))
+}
+
+/// Reads what an answer has on disk: the answer, and where the last stretch of it ends.
+async fn read_now(
+    conn: &Conn,
+    mut answer: wire::Response,
+) -> Result<(wire::Response, Option<Offset>, Taken), End> {
+    let shell = &conn.shell;
+    let room = Taken::from(&shell.answers, records::on_disk_bytes(&answer));
+    let taken = match rt::first(conn.end_for_writer(), room).await {
+        Either::First(()) => return Err(End::Lost),
+        Either::Second(taken) => taken,
+    };
     let reads = Arc::clone(&shell.reads);
-    let answer = rt::blocking(move || {
+    let (answer, next) = rt::blocking(move || {
+        let mut next = None;
         records::fill(&mut answer, |range| {
-            reads.bytes(range).inspect_err(|error| {
+            let stretch = reads.stretch(range).inspect_err(|error| {
                 tracing::warn!(
                     "reading {:?} from offset {} for a fetch failed: {error}",
                     range.log,
                     range.from
                 );
-            })
+            })?;
+            next = Some(stretch.next);
+            Ok(stretch.chunks)
         });
-        answer
+        (answer, next)
     })
     .await;
     add(&shell.stats.disk_reads, 1);
-    conn.throttle(answers::throttle_ms(&answer));
-    let mut outbox = conn.outbox();
-    outbox.encode(ask, &answer).map_err(|error| End::Cut(format!("answering failed: {error}")))?;
-    Ok(outbox.take_ready())
-}
-
-/// Bytes taken from the budget for records read, given back when dropped.
-struct Taken<'a> {
-    shell: &'a Shell,
-    bytes: usize,
-}
-
-impl Taken<'_> {
-    fn release(&mut self) {
-        self.shell.answers.give(std::mem::take(&mut self.bytes));
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.release();
-    }
+    Ok((answer, next, taken))
 }

@@ -1,5 +1,6 @@
 //! The shell against real sockets, in one process: order of answers, bad input, bounds.
 
+mod ahead;
 mod bad_input;
 mod bounds;
 mod client;

@@ -22,6 +22,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a node whose bounds are changed by `change`.
     pub(crate) fn start(change: impl FnOnce(&mut Limits)) -> Server {
+        Server::start_with(BrokerConfig::default(), change)
+    }
+
+    /// The same with other configs.
+    pub(crate) fn start_with(config: BrokerConfig, change: impl FnOnce(&mut Limits)) -> Server {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let identity = FreshIdentity {
@@ -33,7 +38,6 @@ impl Server {
         let (store, found) =
             Store::open(SimDisk::new(1), StoreOptions::default(), &identity, Timestamp(1_700_000_000_000))
                 .unwrap();
-        let config = BrokerConfig::default();
         let mut limits = Limits::of(&config);
         change(&mut limits);
         let listeners = vec![ListenerOptions { bind: "127.0.0.1:0".parse().unwrap(), advertised: None }];
