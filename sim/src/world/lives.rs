@@ -8,7 +8,7 @@ use super::server::{Around, Started};
 use super::{Phase, World};
 
 /// A damaged disk that has failed its broker more often than this does nothing else any more.
-const PLENTY: u32 = 10;
+const MOST_DEATHS: u32 = 10;
 
 impl World {
     /// Looks at what has become of a broker's machine: stopped in the middle, dead, or stopped in order.
@@ -24,7 +24,7 @@ impl World {
             if self.crashes[id].is_none() {
                 self.deaths[id] += 1;
             }
-            if self.watch.damaged[id] && self.deaths[id] > PLENTY {
+            if self.watch.damaged[id] && self.deaths[id] > MOST_DEATHS {
                 self.phase = Phase::Over;
                 return;
             }
