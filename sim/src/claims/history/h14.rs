@@ -66,7 +66,9 @@ fn offered(story: &Story<'_>, sighting: &Sighting) -> Verdict {
 /// A commit that was done before the question is what is told, unless another one came later, or it was so long ago that
 /// it may have expired since: then nothing is told.
 fn not_older(story: &Story<'_>, sighting: &Sighting, kept_us: u64) -> Verdict {
-    let done = |c: &&&Commit| matches!(c.fate, Fate::Done(_)) && c.done_at < sighting.asked_at;
+    // One that is done in no time was not sent: the client had nothing new to commit, and the broker heard of nothing.
+    let sent = |c: &Commit| c.done_at > c.at;
+    let done = |c: &&&Commit| matches!(c.fate, Fate::Done(_)) && sent(c) && c.done_at < sighting.asked_at;
     let Some(newest) = story.commits.iter().filter(done).max_by_key(|c| c.at) else { return Ok(()) };
     let expired = sighting.offset == -1 && newest.done_at.saturating_add(kept_us) <= sighting.at;
     if sighting.offset >= newest.offset || expired {
@@ -172,6 +174,9 @@ mod tests {
         assert!(kept(29, -1).is_ok(), "done at 21 us, and told at 50");
         assert!(kept(30, -1).is_err(), "too soon");
         assert!(kept(29, 3).is_err(), "an older one never comes back");
+        let unsent = commit(4, (45, 45), Fate::Done(None));
+        let again = told(vec![done(4, 5), unsent], &[], -1);
+        assert!(check(&History { offsets_kept_us: 40, ..again }).is_ok(), "nothing was sent at 45 us");
     }
 
     #[test]
