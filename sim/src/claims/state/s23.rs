@@ -1,6 +1,6 @@
 //! S23: records are removed from the front of a log because somebody asked for it, or because they are old or too many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Effect, Input, Request};
@@ -20,6 +20,8 @@ pub struct RemovedForAReason {
     asked: Vec<BTreeMap<(String, i32), i64>>,
     /// Removed in this step: from which offset to which.
     removed: Vec<(LogId, i64, i64)>,
+    /// Brokers with a damaged disk: what is read there of a batch's age need not be what the broker remembers of it.
+    damaged: BTreeSet<usize>,
 }
 
 /// What a topic keeps.
@@ -34,7 +36,11 @@ struct Keep {
 impl RemovedForAReason {
     /// For so many brokers.
     pub fn new(servers: usize) -> RemovedForAReason {
-        RemovedForAReason { asked: vec![BTreeMap::new(); servers], removed: Vec::new() }
+        RemovedForAReason {
+            asked: vec![BTreeMap::new(); servers],
+            removed: Vec::new(),
+            damaged: BTreeSet::new(),
+        }
     }
 }
 
@@ -45,6 +51,10 @@ impl Claim for RemovedForAReason {
 
     fn says(&self) -> &'static str {
         "retention takes what is old or too much, and nothing else"
+    }
+
+    fn damaged(&mut self, server: usize) {
+        self.damaged.insert(server);
     }
 
     fn asking(&mut self, server: usize, _: &Broker, input: &Input) {
@@ -71,7 +81,11 @@ impl Claim for RemovedForAReason {
 
     /// Once all is known that the step has written: it counts in what is left.
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
-        for (log, from, start) in std::mem::take(&mut self.removed) {
+        let removed_now = std::mem::take(&mut self.removed);
+        if self.damaged.contains(&scene.server) {
+            return Ok(());
+        }
+        for (log, from, start) in removed_now {
             // The offsets of groups and the metadata are no subject of retention.
             let topic = scene.broker.image().topic_by_id(log.topic).filter(|t| t.name != GROUP_OFFSETS);
             let known = ghost.logs.get(&log).filter(|g| !g.has_hole);
