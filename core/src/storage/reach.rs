@@ -14,7 +14,7 @@ use super::store::{Lane, Store, Trouble};
 use crate::disk::{Disk, DiskErrorKind, DiskResult};
 use crate::ids::LogId;
 
-/// No file was made to reach farther ahead than this.
+/// No file is made to reach farther ahead of its batches than this, whatever the options say.
 const MOST: u64 = 1 << 20;
 
 /// Cuts sealed segments to their batches that are longer by zeros.
@@ -35,8 +35,9 @@ pub(crate) fn cut_left_over<D: Disk>(
             continue;
         }
         let file = disk.open(&names::file(dir, span.base, FileKind::Log))?;
-        let rest = disk.read_at(&file, span.bytes, (*bytes - span.bytes) as usize)?;
-        if rest.iter().all(|byte| *byte == 0) {
+        let beyond = (*bytes - span.bytes) as usize;
+        let rest = disk.read_at(&file, span.bytes, beyond)?;
+        if rest.len() == beyond && rest.iter().all(|byte| *byte == 0) {
             disk.set_len(&file, span.bytes)?;
             *bytes = span.bytes;
         }
@@ -54,7 +55,8 @@ impl<D: Disk> Store<D> {
         at: u64,
         bytes: u64,
     ) -> Result<(), Trouble> {
-        let ahead = if self.options.synced { self.options.ahead_bytes } else { 0 };
+        // Before the write comes about, its own bytes are zeros, too.
+        let ahead = if self.options.synced { self.options.ahead_bytes.min(MOST / 2) } else { 0 };
         let lane = self.lane(log);
         // A large write has new blocks to tell the disk of anyway.
         let pays = lane.written && bytes <= ahead / 2;

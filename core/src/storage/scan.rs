@@ -41,9 +41,12 @@ pub(crate) fn scan<D: Disk>(
             None => scanned.next_segment(store, dir, (*base, *bytes))?,
         };
         let followed = files.segments.range(Offset(base.0 + 1)..).next().is_some();
-        let cut = followed && !found.clean && read.torn.is_none();
-        if let Some(file) = read.file.map_or_else(|| sealed(store, dir, *base, cut), |f| Ok(Some(f)))? {
+        if let Some(file) = read.file {
             touched.push(Touched { file, from, to: scanned.bytes() });
+        } else if followed && !found.clean && read.torn.is_none() {
+            // It was cut to its batches when it was sealed: were that not durable, what follows would be lost with it.
+            let file = store.shelf.disk.open(&names::file(dir, *base, FileKind::Log))?;
+            touched.push(Touched { file, from: scanned.bytes(), to: scanned.bytes() });
         }
         let Some((from, why)) = read.torn else { continue };
         if found.rescan && followed {
@@ -63,13 +66,7 @@ pub(crate) fn scan<D: Disk>(
     index_left(store, found, dir, scanned)
 }
 
-/// The file of a segment that was cut to its batches when it was sealed: that may not be durable yet, and what follows would
-/// be lost with it.
-fn sealed<D: Disk>(store: &Store<D>, dir: &str, base: Offset, cut: bool) -> DiskResult<Option<D::File>> {
-    if cut { store.shelf.disk.open(&names::file(dir, base, FileKind::Log)).map(Some) } else { Ok(None) }
-}
-
-/// A segment file of which a stretch was read that nothing vouches for.
+/// A segment file with what nothing vouches for: a stretch that was read, or only its length.
 struct Touched<F> {
     file: F,
     from: u64,

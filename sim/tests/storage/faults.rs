@@ -68,33 +68,6 @@ fn a_start_that_cannot_read_its_disk_fails_and_says_nothing_of_the_logs() {
 }
 
 #[test]
-fn a_cut_of_a_sealed_file_that_a_kill_left_in_the_cache_and_a_power_loss_took_back_is_no_damage() {
-    let mut taken_back = 0;
-    for seed in 0..200 {
-        let disk = SimDisk::new(seed);
-        let mut store = filled(&disk, 3);
-        run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
-        let roll = StoreOp::Append { log: LOG, batches: vec![batch(3, &[3], 100)], roll: true };
-        disk.crash_after(seed % 8);
-        let _ = store.run(&mut vec![(Mark(1), roll)]);
-        drop(store);
-        disk.restart();
-        let (mut store, found) = open(&disk);
-        let end = found.logs[0].end.0;
-        let roll = StoreOp::Append { log: LOG, batches: vec![batch(end, &[9], 100)], roll: true };
-        run(&mut store, vec![roll, StoreOp::Checkpoint { clean: false }]);
-        let sealed = disk.contents(FIRST).expect("there").len();
-        drop(store);
-        disk.lose_power();
-        taken_back += u32::from(disk.contents(FIRST).expect("there").len() > sealed);
-        let (_, found) = open(&disk);
-        assert_eq!((found.logs[0].end.0, &found.logs[0].damage), (end + 1, &None), "seed {seed}");
-        assert_eq!(disk.contents(FIRST).expect("there").len(), sealed, "seed {seed}");
-    }
-    assert!(taken_back > 0);
-}
-
-#[test]
 fn a_flipped_bit_below_the_recovery_point_is_never_served_and_never_cut_away() {
     let disk = SimDisk::new(4);
     let mut store = filled(&disk, 10);

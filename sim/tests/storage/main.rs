@@ -4,6 +4,7 @@ mod faults;
 mod full;
 mod kept;
 mod power_loss;
+mod sealed;
 
 use std::cell::Cell;
 
