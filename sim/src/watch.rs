@@ -5,7 +5,7 @@ use quipu_core::broker::door::{Effect, Input};
 use quipu_core::client::TopicPartition;
 use quipu_core::log::Log;
 use quipu_core::storage::ops::{Recovered, StoreOp};
-use quipu_core::time::{Instant, Timestamp};
+use quipu_core::time::Now;
 use quipu_core::wire::Response;
 
 use crate::claims::{self, Claim, Verdict};
@@ -25,12 +25,12 @@ pub struct Scene<'a> {
     pub broker: &'a Broker,
     /// Its disk.
     pub disk: &'a SimDisk,
-    /// What its wall clock shows.
-    pub wall: Timestamp,
-    /// What its monotonic clock shows.
-    pub mono: Instant,
+    /// What its clocks show.
+    pub now: Now,
     /// How many steps it has taken.
     pub turn: u64,
+    /// Whether what the disk holds was damaged: then it may hold, and the broker may refuse, anything that is excused.
+    pub damaged: bool,
 }
 
 impl Scene<'_> {

@@ -311,9 +311,14 @@ impl Server {
             let told = effects.len();
             process.broker.step(now, input, &mut effects);
             self.turn += 1;
-            let (wall, mono, turn) = (now.wall, now.mono, self.turn);
-            let scene =
-                Scene { server: self.id, broker: &process.broker, disk: &self.disk, wall, mono, turn };
+            let scene = Scene {
+                server: self.id,
+                broker: &process.broker,
+                disk: &self.disk,
+                now,
+                turn: self.turn,
+                damaged: around.watch.damaged[self.id],
+            };
             around.watch.stepped(&scene, &effects[told..]);
         }
         let (mut touched, mut cut) = (Vec::new(), Vec::new());

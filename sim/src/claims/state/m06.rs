@@ -28,7 +28,6 @@ struct Facts {
     ready: bool,
     /// There is something new to compare.
     moved: bool,
-    damaged: bool,
 }
 
 /// What facts come to, by their own words.
@@ -64,26 +63,14 @@ impl Claim for MetadataIsAFold {
         "the metadata is the fold of all facts"
     }
 
-    fn started(
-        &mut self,
-        server: usize,
-        _: &Ghost,
-        _: &SimDisk,
-        found: &Recovered,
-        damaged: bool,
-    ) -> Verdict {
+    fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, found: &Recovered, _: bool) -> Verdict {
         let facts = &mut self.brokers[server];
-        facts.damaged |= damaged;
         let log = found.logs.iter().find(|l| l.log == LogId::METADATA);
         // What a start finds counts; what it does not find never will.
         facts.commit(log.map_or(0, |l| l.end.0));
         facts.pending.clear();
         facts.ready = false;
         Ok(())
-    }
-
-    fn damaged(&mut self, server: usize) {
-        self.brokers[server].damaged = true;
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
@@ -106,7 +93,7 @@ impl Claim for MetadataIsAFold {
 
     fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
         let facts = &mut self.brokers[scene.server];
-        if facts.ready && !facts.damaged && std::mem::take(&mut facts.moved) {
+        if facts.ready && !scene.damaged && std::mem::take(&mut facts.moved) {
             same(&facts.fold, &of_image(scene.broker.image()))?;
         }
         Ok(())

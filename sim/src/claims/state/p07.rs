@@ -66,7 +66,7 @@ impl Claim for WaitsEndInTime {
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
         let Effect::Reply { to, response: Response::Fetch(fetch) } = effect else { return Ok(()) };
-        self.brokers[scene.server].answered(*to, fetch, scene.mono.0)
+        self.brokers[scene.server].answered(*to, fetch, scene.now.mono.0)
     }
 
     fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
@@ -74,7 +74,7 @@ impl Claim for WaitsEndInTime {
         if scene.broker.is_dead() {
             waits.until.clear();
         }
-        waits.stepped(scene.mono.0)
+        waits.stepped(scene.now.mono.0)
     }
 
     fn ended(&mut self, server: usize, _: bool) {

@@ -12,13 +12,12 @@ use crate::watch::Scene;
 pub struct MarksAdvance {
     /// High watermark and start, by broker and log.
     seen: Vec<BTreeMap<LogId, (i64, i64)>>,
-    damaged: Vec<bool>,
 }
 
 impl MarksAdvance {
     /// For so many brokers.
     pub fn new(servers: usize) -> MarksAdvance {
-        MarksAdvance { seen: vec![BTreeMap::new(); servers], damaged: vec![false; servers] }
+        MarksAdvance { seen: vec![BTreeMap::new(); servers] }
     }
 }
 
@@ -31,10 +30,6 @@ impl Claim for MarksAdvance {
         "high watermark and log start never go back"
     }
 
-    fn damaged(&mut self, server: usize) {
-        self.damaged[server] = true;
-    }
-
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
         let seen = &mut self.seen[scene.server];
         for (log, topic, _) in scene.logs() {
@@ -43,7 +38,7 @@ impl Claim for MarksAdvance {
             advances(topic, log.id().partition, before, now)?;
             // Also what an earlier life of the process has committed, unless its disk was damaged.
             let committed = ghost.logs.get(&log.id()).map_or(0, |known| known.committed);
-            if !self.damaged[scene.server] {
+            if !scene.damaged {
                 advances(topic, log.id().partition, (committed, now.1), now)?;
             }
         }

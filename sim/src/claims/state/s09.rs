@@ -1,7 +1,5 @@
 //! S9: no record at or beyond the high watermark ever leaves in an answer, and what leaves is what was written.
 
-use std::collections::BTreeSet;
-
 use quipu_core::wire::messages::fetch::PartitionData;
 use quipu_core::wire::{ErrorCode, Records, Response};
 
@@ -11,10 +9,7 @@ use crate::ghost::{Ghost, GhostLog};
 use crate::watch::Scene;
 
 /// The claim.
-#[derive(Default)]
-pub struct OnlyCommittedIsRead {
-    damaged: BTreeSet<usize>,
-}
+pub struct OnlyCommittedIsRead;
 
 impl Claim for OnlyCommittedIsRead {
     fn id(&self) -> &'static str {
@@ -25,13 +20,8 @@ impl Claim for OnlyCommittedIsRead {
         "only committed records are read"
     }
 
-    fn damaged(&mut self, server: usize) {
-        self.damaged.insert(server);
-    }
-
     fn sending(&mut self, scene: &Scene<'_>, ghost: &Ghost, answer: &Response) -> Verdict {
         let Response::Fetch(fetch) = answer else { return Ok(()) };
-        let damaged = self.damaged.contains(&scene.server);
         for topic in &fetch.responses {
             let named =
                 scene.broker.image().topic_by_id(topic.topic_id).or(scene.broker.image().topic(&topic.topic));
@@ -39,7 +29,7 @@ impl Claim for OnlyCommittedIsRead {
             for part in topic.partitions.iter().filter(|p| p.error_code == ErrorCode::NONE) {
                 let id = quipu_core::ids::LogId { topic: named.id, partition: part.partition_index };
                 if let Some(log) = ghost.logs.get(&id) {
-                    committed(&format!("{}-{}", named.name, id.partition), log, part, damaged)?;
+                    committed(&format!("{}-{}", named.name, id.partition), log, part, scene.damaged)?;
                 }
             }
         }

@@ -9,17 +9,7 @@ use crate::ghost::Ghost;
 use crate::watch::Scene;
 
 /// The claim.
-pub struct AcknowledgedIsDurable {
-    /// By broker: what was written lies there, but not as it was written.
-    damaged: Vec<bool>,
-}
-
-impl AcknowledgedIsDurable {
-    /// For so many brokers.
-    pub fn new(servers: usize) -> AcknowledgedIsDurable {
-        AcknowledgedIsDurable { damaged: vec![false; servers] }
-    }
-}
+pub struct AcknowledgedIsDurable;
 
 impl Claim for AcknowledgedIsDurable {
     fn id(&self) -> &'static str {
@@ -30,12 +20,9 @@ impl Claim for AcknowledgedIsDurable {
         "an acknowledged record is on disk"
     }
 
-    fn damaged(&mut self, server: usize) {
-        self.damaged[server] = true;
-    }
-
     fn told(&mut self, scene: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
-        if self.damaged[scene.server] {
+        // What was written lies there, but not as it was written.
+        if scene.damaged {
             return Ok(());
         }
         let Effect::Reply { response: Response::Produce(response), .. } = effect else { return Ok(()) };

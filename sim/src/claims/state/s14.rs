@@ -1,7 +1,5 @@
 //! S14: of each producer id, sequences in a partition follow each other modulo 2^31 and epochs never fall.
 
-use std::collections::BTreeSet;
-
 use quipu_core::broker::door::Effect;
 use quipu_core::storage::ops::StoreOp;
 
@@ -12,7 +10,6 @@ use crate::watch::Scene;
 
 /// The claim.
 pub struct SequencesFollow {
-    damaged: BTreeSet<usize>,
     /// A producer that is silent for so long may be forgotten, in milliseconds of the wall clock. Who finds a disk as it was
     /// earlier then goes on where that disk does not.
     silent_ms: i64,
@@ -21,7 +18,7 @@ pub struct SequencesFollow {
 impl SequencesFollow {
     /// For brokers that may forget producers that are silent for so many milliseconds.
     pub fn new(silent_ms: i64) -> SequencesFollow {
-        SequencesFollow { damaged: BTreeSet::new(), silent_ms }
+        SequencesFollow { silent_ms }
     }
 }
 
@@ -34,16 +31,12 @@ impl Claim for SequencesFollow {
         "a producer's sequences in a partition follow each other"
     }
 
-    fn damaged(&mut self, server: usize) {
-        self.damaged.insert(server);
-    }
-
     fn told(&mut self, scene: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
         let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect else { return Ok(()) };
         let old =
             before.logs.get(log).filter(|g| !g.has_hole).map(|g| g.batches.as_slice()).unwrap_or_default();
-        let silent_since = scene.wall.0 - self.silent_ms;
-        let forgotten = |b: &&Written| self.damaged.contains(&scene.server) && b.max_timestamp < silent_since;
+        let silent_since = scene.now.wall.0 - self.silent_ms;
+        let forgotten = |b: &&Written| scene.damaged && b.max_timestamp < silent_since;
         let mut new: Vec<Written> = Vec::new();
         for batch in batches {
             let batch = batch::read(&batch.to_bytes()).ok_or("what is written is no batch")?;

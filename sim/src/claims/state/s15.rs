@@ -26,7 +26,6 @@ pub struct ProducersAreAFold {
     rng: Rng,
     /// Logs that were looked at since their process started.
     seen: Vec<BTreeSet<LogId>>,
-    damaged: Vec<bool>,
     /// A producer that is silent for so long may be forgotten, in milliseconds of the wall clock.
     silent_ms: i64,
     /// By broker: when it appended a batch since its process started, by its own wall clock.
@@ -43,8 +42,8 @@ impl ProducersAreAFold {
     pub fn new(servers: usize, silent_ms: i64) -> ProducersAreAFold {
         let seen = vec![BTreeSet::new(); servers];
         let (heard, latest) = (vec![BTreeMap::new(); servers], vec![i64::MIN; servers]);
-        let (heard_before, damaged) = (heard.clone(), vec![false; servers]);
-        ProducersAreAFold { rng: Rng::new(15), seen, damaged, silent_ms, heard, heard_before, latest }
+        let heard_before = heard.clone();
+        ProducersAreAFold { rng: Rng::new(15), seen, silent_ms, heard, heard_before, latest }
     }
 }
 
@@ -63,22 +62,17 @@ impl Claim for ProducersAreAFold {
         "the state of producers is a fold of the log"
     }
 
-    fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, damaged: bool) -> Verdict {
+    fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, _: bool) -> Verdict {
         self.seen[server].clear();
         let heard = std::mem::take(&mut self.heard[server]);
         self.heard_before[server].extend(heard);
-        self.damaged[server] |= damaged;
         Ok(())
-    }
-
-    fn damaged(&mut self, server: usize) {
-        self.damaged[server] = true;
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
         if let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect {
             for header in batches.iter().map(|b| b.header()).filter(|h| h.has_producer()) {
-                self.heard[scene.server].insert((*log, header.base_offset.0), scene.wall.0);
+                self.heard[scene.server].insert((*log, header.base_offset.0), scene.now.wall.0);
             }
         }
         Ok(())
@@ -86,12 +80,12 @@ impl Claim for ProducersAreAFold {
 
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
         let latest = &mut self.latest[scene.server];
-        *latest = scene.wall.0.max(*latest);
+        *latest = scene.now.wall.0.max(*latest);
         let silent_since = *latest - self.silent_ms;
         let (heard, before) = (&self.heard[scene.server], &self.heard_before[scene.server]);
         let all = self.rng.below(EVERY) == 0;
         let seen = &mut self.seen[scene.server];
-        if self.damaged[scene.server] || !all && seen.len() == ghost.logs.len() {
+        if scene.damaged || !all && seen.len() == ghost.logs.len() {
             return Ok(());
         }
         for (log, topic, offline) in scene.logs() {

@@ -1,6 +1,6 @@
 //! S23: records are removed from the front of a log because somebody asked for it, or because they are old or too many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Effect, Input, Request};
@@ -20,8 +20,6 @@ pub struct RemovedForAReason {
     asked: Vec<BTreeMap<(String, i32), i64>>,
     /// Removed in this step: from which offset to which.
     removed: Vec<(LogId, i64, i64)>,
-    /// Brokers with a damaged disk: what is read there of a batch's age need not be what the broker remembers of it.
-    damaged: BTreeSet<usize>,
 }
 
 /// What a topic keeps.
@@ -36,11 +34,7 @@ struct Keep {
 impl RemovedForAReason {
     /// For so many brokers.
     pub fn new(servers: usize) -> RemovedForAReason {
-        RemovedForAReason {
-            asked: vec![BTreeMap::new(); servers],
-            removed: Vec::new(),
-            damaged: BTreeSet::new(),
-        }
+        RemovedForAReason { asked: vec![BTreeMap::new(); servers], removed: Vec::new() }
     }
 }
 
@@ -51,10 +45,6 @@ impl Claim for RemovedForAReason {
 
     fn says(&self) -> &'static str {
         "retention takes what is old or too much, and nothing else"
-    }
-
-    fn damaged(&mut self, server: usize) {
-        self.damaged.insert(server);
     }
 
     fn asking(&mut self, server: usize, _: &Broker, input: &Input) {
@@ -82,14 +72,11 @@ impl Claim for RemovedForAReason {
     /// Once all is known that the step has written: it counts in what is left.
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
         let removed_now = std::mem::take(&mut self.removed);
-        if self.damaged.contains(&scene.server) {
-            return Ok(());
-        }
-        for (log, from, start) in removed_now {
+        // What is read there of a batch's age need not be what the broker remembers of it.
+        for (log, from, start) in removed_now.into_iter().filter(|_| !scene.damaged) {
             // The offsets of groups and the metadata are no subject of retention.
             let topic = scene.broker.image().topic_by_id(log.topic).filter(|t| t.name != GROUP_OFFSETS);
-            let known = ghost.logs.get(&log).filter(|g| !g.has_hole);
-            let (Some(topic), Some(known)) = (topic, known) else { continue };
+            let (Some(topic), Some(known)) = (topic, ghost.logs.get(&log)) else { continue };
             let asked = self.asked[scene.server].get(&(topic.name.clone(), log.partition));
             if start <= asked.copied().unwrap_or(0) {
                 continue;
@@ -100,7 +87,7 @@ impl Claim for RemovedForAReason {
                 bytes: number("retention.bytes").and_then(|bytes| u64::try_from(bytes).ok()),
             };
             let first = known.batches.partition_point(|b| b.next <= from);
-            removed(keep, scene.wall.0, &known.batches[first..], start)
+            removed(keep, scene.now.wall.0, &known.batches[first..], start)
                 .map_err(|why| format!("{}-{}: {why}", topic.name, log.partition))?;
         }
         Ok(())

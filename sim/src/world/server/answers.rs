@@ -5,7 +5,6 @@ use quipu_core::exchange::records;
 use quipu_core::exchange::replies::Ask;
 use quipu_core::ids::ConnId;
 use quipu_core::storage::reader::Reader;
-use quipu_core::time::Now;
 use quipu_core::wire;
 
 use super::{Around, Server};
@@ -40,8 +39,14 @@ impl Server {
     fn send(&mut self, around: &mut Around<'_>, conn: ConnId, ask: Ask, answer: &wire::Response) {
         let Some(process) = &mut self.process else { return };
         let Some(link) = process.sessions.get(&conn).map(|s| s.link) else { return };
-        let (Now { wall, mono }, turn) = (self.clock.at(around.agenda.now()), self.turn);
-        let scene = Scene { server: self.id, broker: &process.broker, disk: &self.disk, wall, mono, turn };
+        let scene = Scene {
+            server: self.id,
+            broker: &process.broker,
+            disk: &self.disk,
+            now: self.clock.at(around.agenda.now()),
+            turn: self.turn,
+            damaged: around.watch.damaged[self.id],
+        };
         around.watch.sending(&scene, answer);
         wire::encode_response(&mut process.out, ask.correlation, ask.version, answer)
             .expect("what the machine answers can be written");
