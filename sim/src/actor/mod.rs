@@ -1,6 +1,7 @@
 //! Those who use clients: each does one kind of thing for the length of a run and tells the history what it saw.
 
 pub mod auditor;
+pub mod by_hand;
 pub mod drainer;
 pub mod garbage;
 pub mod group_member;

@@ -10,11 +10,10 @@ use quipu_core::wire::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 use quipu_core::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
-use quipu_core::wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use quipu_core::wire::{ErrorCode, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Env};
+use super::{Actor, Env, by_hand};
 use crate::history::{Fate, Trim};
 
 /// A topic of a plan.
@@ -94,11 +93,9 @@ impl Operator {
     /// Writes something into a topic that comes and goes, if it is there, so that there is something in what is removed.
     fn write(&mut self, env: &mut Env<'_>, name: String) {
         let batch = BatchBuilder::plain(env.wall, &[(None, Some(Bytes::from_static(b"soon forgotten")))]);
-        let partition_data = vec![PartitionProduceData { index: 0, records: Some(batch.to_bytes()) }];
-        let partition = TopicPartition::new(name.as_str(), 0);
-        let topic_data = vec![TopicProduceData { name, partition_data }];
-        let request = ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data, ..Default::default() };
-        self.ask(env, Deed::Other, Target::Leader(partition), request.into());
+        let partition = TopicPartition::new(name, 0);
+        let request = by_hand::produce(&partition, batch.to_bytes());
+        self.ask(env, Deed::Other, Target::Leader(partition), request);
     }
 
     fn trim(&mut self, env: &mut Env<'_>) {

@@ -6,18 +6,16 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use quipu_core::client::{CallError, Command, Event, NewRecord, Target, TopicPartition};
+use quipu_core::client::{CallError, Command, Event, Target, TopicPartition};
 use quipu_core::ids::ProducerId;
 use quipu_core::record::BatchBuilder;
-use quipu_core::wire::messages::init_producer_id::InitProducerIdRequest;
-use quipu_core::wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use quipu_core::wire::{ErrorCode, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Env};
+use super::{Actor, Env, by_hand};
 use crate::history::{Fate, Sent};
 
-/// What is said of no other veteran.
+/// What a plan of old does not say.
 fn one() -> usize {
     1
 }
@@ -95,7 +93,7 @@ impl Veteran {
                 done_at: u64::MAX,
                 fate: Fate::Open,
             });
-            push(&mut batch, &record);
+            by_hand::push(&mut batch, &record);
             numbers.push(number);
         }
         self.next = sequence_after(self.next, numbers.len());
@@ -108,14 +106,9 @@ impl Veteran {
     fn send(&mut self, env: &mut Env<'_>) {
         for at in 0..self.batches.len() {
             if self.batches[at].asked.is_none() {
-                let (name, index) = self.plan.partition.clone();
-                let records = Some(self.batches[at].bytes.clone());
-                let partition_data = vec![PartitionProduceData { index, records }];
-                let topic_data = vec![TopicProduceData { name, partition_data }];
-                let request =
-                    ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data, ..Default::default() };
+                let request = by_hand::produce(&self.partition(), self.batches[at].bytes.clone());
                 self.batches[at].attempts += 1;
-                self.batches[at].asked = self.ask(env, Target::Leader(self.partition()), request.into());
+                self.batches[at].asked = self.ask(env, Target::Leader(self.partition()), request);
             }
         }
     }
@@ -168,13 +161,6 @@ impl Veteran {
     }
 }
 
-fn push(batch: &mut BatchBuilder, record: &NewRecord) {
-    let headers: Vec<(&[u8], Option<&[u8]>)> =
-        record.headers.iter().map(|h| (h.key.as_ref(), h.value.as_deref())).collect();
-    let timestamp = record.timestamp.expect("every record of a history has a timestamp");
-    batch.push_with_headers(timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
-}
-
 /// After 2^31-1 comes 0.
 fn sequence_after(sequence: i32, records: usize) -> i32 {
     ((sequence as usize + records) % (1 << 31)) as i32
@@ -193,12 +179,7 @@ impl Actor for Veteran {
         env.tick_about_ms(self.plan.every_ms);
         match self.identity {
             None if env.loading && self.asked.is_none() => {
-                let request = InitProducerIdRequest {
-                    transactional_id: None,
-                    transaction_timeout_ms: i32::MAX,
-                    ..Default::default()
-                };
-                self.asked = self.ask(env, Target::Any, request.into());
+                self.asked = self.ask(env, Target::Any, by_hand::identity());
             }
             Some(identity) if env.loading && !self.retired => {
                 // A broker remembers as many as may be under way, and no more: the oldest that waits is one of them.

@@ -5,12 +5,10 @@
 use quipu_core::client::{CallError, Command, Event, Target, TopicPartition};
 use quipu_core::ids::ProducerId;
 use quipu_core::record::BatchBuilder;
-use quipu_core::wire::messages::init_producer_id::InitProducerIdRequest;
-use quipu_core::wire::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use quipu_core::wire::{ErrorCode, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Env};
+use super::{Actor, Env, by_hand};
 use crate::history::{Fate, Sent};
 
 /// What a zombie does.
@@ -87,15 +85,9 @@ impl Zombie {
         self.attempt = Some(attempt);
         let record = env.history.record(attempt.number);
         let mut batch = BatchBuilder::new().producer(id, attempt.epoch, attempt.sequence);
-        let headers: Vec<(&[u8], Option<&[u8]>)> =
-            record.headers.iter().map(|h| (h.key.as_ref(), h.value.as_deref())).collect();
-        let timestamp = record.timestamp.expect("every record of a history has a timestamp");
-        batch.push_with_headers(timestamp, record.key.as_deref(), record.value.as_deref(), &headers);
-        let (name, index) = self.plan.partition.clone();
-        let partition_data = vec![PartitionProduceData { index, records: Some(batch.build().to_bytes()) }];
-        let topic_data = vec![TopicProduceData { name, partition_data }];
-        let request = ProduceRequest { acks: -1, timeout_ms: 5_000, topic_data, ..Default::default() };
-        self.ask(env, Target::Leader(self.partition()), request.into());
+        by_hand::push(&mut batch, &record);
+        let request = by_hand::produce(&self.partition(), batch.build().to_bytes());
+        self.ask(env, Target::Leader(self.partition()), request);
     }
 
     fn produced(&mut self, env: &mut Env<'_>, code: ErrorCode, base: i64) {
@@ -165,12 +157,7 @@ impl Actor for Zombie {
             _ if self.asked.is_some() || !env.loading && self.attempt.is_none() => {}
             Some(id) => self.write(env, id),
             None => {
-                let request = InitProducerIdRequest {
-                    transactional_id: None,
-                    transaction_timeout_ms: i32::MAX,
-                    ..Default::default()
-                };
-                self.ask(env, Target::Any, request.into());
+                self.ask(env, Target::Any, by_hand::identity());
             }
         }
     }
