@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Subcommand;
-pub use regressions::run_all as run_regressions;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
