@@ -4,7 +4,7 @@ mod faults;
 
 use super::fault::{Fault, FaultPlan};
 use super::tide::{Course, between};
-use super::{Deeds, Plan, ServerPlan, UserPlan};
+use super::{Deeds, Plan, ServerPlan, UserPlan, as_many_as_ever};
 use crate::actor::auditor::AuditorPlan;
 use crate::actor::group_member::MemberPlan;
 use crate::actor::hostile::HostilePlan;
@@ -84,7 +84,7 @@ fn draw_server(rng: &mut Rng, course: &Course, (minutes, silent_ms): (u64, u64))
             [1, 500, 5_000, 1 << 20][rng.below(4) as usize],
         ),
     ];
-    let batches_at_once = if rng.percent(50) { 1 + rng.below(8) as usize } else { 500 };
+    let batches_at_once = if rng.percent(50) { 1 + rng.below(8) as usize } else { as_many_as_ever() };
     ServerPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), configs, batches_at_once }
 }
 

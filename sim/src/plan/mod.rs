@@ -4,6 +4,7 @@ pub mod draw;
 pub mod fault;
 pub mod tide;
 
+use quipu_core::storage::StoreOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
@@ -30,7 +31,7 @@ pub struct Plan {
     #[serde(default)]
     pub tides: Vec<Tide>,
     /// How long clients go by what they were told of topics, in milliseconds.
-    #[serde(default = "seconds")]
+    #[serde(default = "ten_seconds")]
     pub metadata_max_age_ms: i64,
     /// The brokers.
     pub servers: Vec<ServerPlan>,
@@ -44,14 +45,14 @@ pub struct Plan {
     pub power_loss_at_end: bool,
 }
 
-/// What is said of no other age.
-fn seconds() -> i64 {
+/// What a plan of old does not say.
+fn ten_seconds() -> i64 {
     10_000
 }
 
-/// What is said of no other store.
-fn many() -> usize {
-    500
+/// What a plan of old does not say: as a broker of users writes.
+pub(crate) fn as_many_as_ever() -> usize {
+    StoreOptions::default().batches_at_once
 }
 
 /// A broker and its machine.
@@ -64,7 +65,7 @@ pub struct ServerPlan {
     /// Its configs.
     pub configs: Vec<(String, String)>,
     /// Batches that its store writes at once at most: with few, a round may stop in the middle of what it writes to a log.
-    #[serde(default = "many")]
+    #[serde(default = "as_many_as_ever")]
     pub batches_at_once: usize,
 }
 

@@ -13,6 +13,7 @@ use crate::rng::Rng;
 const KNOWN_BY_BYTES: u64 = 21;
 
 impl World {
+    /// A bit of what a disk holds is another one from now on.
     pub(super) fn flip(&mut self, server: usize, draw: u64) {
         let mut rng = Rng::new(draw);
         let Some((path, from, to)) = self.place_to_flip(server, &mut rng) else { return };

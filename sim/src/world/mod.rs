@@ -200,7 +200,7 @@ impl World {
             Event::ServerStarts { .. } | Event::Server { .. } | Event::User { .. } => {}
             Event::Fault(index) if self.phase == Phase::Load => self.strike(index),
             Event::FaultEnds(index) => self.relieve(index),
-            Event::Tide(index) if self.phase == Phase::Load => self.turn(self.plan.tides[index].ease),
+            Event::Tide(index) if self.phase == Phase::Load => self.flow(self.plan.tides[index].ease),
             Event::Fault(_) | Event::Tide(_) => {}
             Event::Heal if self.phase == Phase::Load => self.heal(),
             Event::Heal => {}
@@ -209,7 +209,7 @@ impl World {
     }
 
     /// The load gets denser or quieter. Clients that were to wait for long look around at once.
-    fn turn(&mut self, ease: u64) {
+    fn flow(&mut self, ease: u64) {
         let rouses = ease < self.ease;
         self.ease = ease;
         for user in 0..self.users.len() {
@@ -264,7 +264,7 @@ impl World {
         self.watch.trace.say(now, || "all is healed".to_string());
         self.phase = Phase::Rest;
         self.since = now;
-        self.turn(1);
+        self.flow(1);
         self.network.heal(&mut self.agenda);
         self.network.set_weather(network::Weather::FAIR);
         for server in &mut self.servers {
