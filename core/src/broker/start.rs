@@ -103,17 +103,20 @@ impl Broker {
     }
 
     fn restore_snapshot(&mut self, found: &RecoveredLog) -> Result<(), String> {
-        match &found.snapshot {
-            Some((at, epoch, bytes)) => {
-                self.controller.restore(MetadataImage::decode(bytes)?, (*at, *epoch));
-                Ok(())
-            }
-            None if found.start > Offset(0) => Err(format!(
-                "the metadata log begins at offset {} and there is no snapshot of what came before",
+        let from = found.snapshot.as_ref().map(|(at, ..)| *at);
+        if found.start > from.unwrap_or_default() {
+            let kept =
+                from.map_or("there is no snapshot".into(), |at| format!("its newest snapshot ends at {at}"));
+            return Err(format!(
+                "the metadata log begins at offset {}, and {kept}: what was decided in between is missing. Restore the \
+                 directory of __cluster_metadata; nothing of the topics has been touched",
                 found.start
-            )),
-            None => Ok(()),
+            ));
         }
+        if let Some((at, epoch, bytes)) = &found.snapshot {
+            self.controller.restore(MetadataImage::decode(bytes)?, (*at, *epoch));
+        }
+        Ok(())
     }
 
     fn make_metadata_log(&mut self, turn: &mut Turn) {

@@ -222,6 +222,19 @@ impl<D: Disk> Store<D> {
         at: (Offset, LeaderEpoch),
         bytes: &Bytes,
     ) -> Result<(), Trouble> {
+        let kept = self.write_snapshot(log, at, bytes);
+        if kept.is_err() {
+            self.round.snapless.insert(log);
+        }
+        kept
+    }
+
+    fn write_snapshot(
+        &mut self,
+        log: LogId,
+        at: (Offset, LeaderEpoch),
+        bytes: &Bytes,
+    ) -> Result<(), Trouble> {
         self.check_usable(log)?;
         self.make_files(log)?;
         let dir = Arc::clone(&read(&self.lane(log).state).dir);
@@ -231,10 +244,7 @@ impl<D: Disk> Store<D> {
             frame::seal(KEPT_VERSION, bytes),
             true,
         );
-        if let Err(trouble) = self.or_full(log, kept) {
-            self.round.snapless.insert(log);
-            return Err(trouble);
-        }
+        self.or_full(log, kept)?;
         self.round.dirs.insert(dir.to_string());
         let before = self.lane(log).snapshot.replace(at).filter(|before| *before != at);
         self.superseded.extend(before.map(|(offset, epoch)| names::snapshot(&dir, offset, epoch)));

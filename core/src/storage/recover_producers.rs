@@ -83,9 +83,10 @@ fn replay<D: Disk>(
     let reader = Reader::new(store.shelf.clone());
     let state = store.shelf.log(log).expect("put there by the caller");
     while next < end {
-        let view = {
+        let (view, bound) = {
             let state = read(&state);
-            state.view(log, state.segment_of(next))
+            let i = state.segment_of(next);
+            (state.view(log, i), state.segments.get(i + 1).map_or(end, |s| s.span.base))
         };
         let mut walk = reader.walk_to(&state, &view, next, 0)?;
         while let Some(step) = walk.next_header().map_err(|s| stumbled(&view, next, s))? {
@@ -98,6 +99,14 @@ fn replay<D: Disk>(
                 first = first.or(Some(header.base_offset));
                 table.append(&header, heard_at(header.max_timestamp, now));
             }
+        }
+        if next != bound {
+            // Only headers are looked at here, and this one says something else than when it was written.
+            let path = view.path(FileKind::Log);
+            let why = format!(
+                "{path} is damaged: its batches end at offset {next}, and the log goes on at {bound}"
+            );
+            return Err(ReadError::Damaged(why));
         }
     }
     Ok(first)

@@ -40,23 +40,22 @@ pub(crate) fn scan<D: Disk>(
             Some(_) => scanned.rest_of(store, dir, *bytes)?,
             None => scanned.next_segment(store, dir, (*base, *bytes))?,
         };
-        let followed = files.segments.range(Offset(base.0 + 1)..).next().is_some();
+        let next = files.segments.range(Offset(base.0 + 1)..).next().map(|(base, _)| *base);
+        // Where the next segment begins just here nothing is missing: what lies behind is what was cut when it was sealed.
+        let torn = read.torn.filter(|_| next != Some(scanned.end));
         if let Some(file) = read.file {
             touched.push(Touched { file, from, to: scanned.bytes() });
-        } else if followed && !found.clean && read.torn.is_none() {
-            // It was cut to its batches when it was sealed: were that not durable, what follows would be lost with it.
+        } else if next.is_some() && !found.clean && torn.is_none() {
+            // That cut may not be durable: were it taken back, what follows could be lost with it.
             let file = store.shelf.disk.open(&names::file(dir, *base, FileKind::Log))?;
             touched.push(Touched { file, from: scanned.bytes(), to: scanned.bytes() });
         }
-        let Some((from, why)) = read.torn else { continue };
-        if found.rescan && followed {
+        let Some((from, why)) = torn else { continue };
+        if found.rescan && next.is_some() {
             return Ok(Err(why));
         }
-        // In this order: a segment without its torn end would seem to be followed by what is dropped.
+        // Before anything is cut: a segment without its torn end would seem to be followed by what is dropped.
         drop_later(&store.shelf.disk, dir, files, from)?;
-        if let Some(touched) = touched.last().filter(|_| from > *base) {
-            store.shelf.disk.set_len(&touched.file, scanned.bytes())?;
-        }
         break;
     }
     if scanned.segments.is_empty() {
@@ -66,7 +65,7 @@ pub(crate) fn scan<D: Disk>(
     index_left(store, found, dir, scanned)
 }
 
-/// A segment file with what nothing vouches for: a stretch that was read, or only its length.
+/// A segment file with what nothing vouches for: a stretch that was read, or only its length. It ends where that does.
 struct Touched<F> {
     file: F,
     from: u64,
@@ -203,7 +202,7 @@ fn drop_later<D: Disk>(disk: &D, dir: &str, files: &Files, from: Offset) -> Disk
 }
 
 /// What a crash left is not known to be on disk, even if it reads well: it is written again and synced before it counts.
-/// A sync alone would not do: after one that failed the system counts the pages as clean, and the next one says Ok.
+/// A sync alone would not do: after one that failed the system counts pages and lengths as clean, and the next one says Ok.
 fn sync<D: Disk>(disk: &D, dir: &str, touched: &[Touched<D::File>], clean: bool) -> DiskResult<()> {
     touched.iter().try_for_each(|t| write_again(disk, t))?;
     let files: Vec<D::File> = touched.iter().map(|t| t.file.clone()).collect();
@@ -212,6 +211,7 @@ fn sync<D: Disk>(disk: &D, dir: &str, touched: &[Touched<D::File>], clean: bool)
 }
 
 fn write_again<D: Disk>(disk: &D, touched: &Touched<D::File>) -> DiskResult<()> {
+    disk.set_len(&touched.file, touched.to)?;
     let mut at = touched.from;
     while at < touched.to {
         let len = usize::try_from(touched.to - at).map_or(CHUNK, |left| left.min(CHUNK));

@@ -2,6 +2,8 @@
 
 use quipu_core::disk::Disk;
 
+use quipu_core::ids::ProducerId;
+
 use super::*;
 
 #[test]
@@ -369,4 +371,25 @@ fn a_file_that_is_gone_when_its_zeros_are_to_be_cut_off_takes_no_other_log_along
     }
     assert!(run(&mut store, vec![to_other(3)]).failed.is_empty());
     assert!(store.reader().read(all(0, 3)).is_err(), "and who reads it is told");
+}
+
+#[test]
+fn a_header_that_says_other_offsets_takes_the_log_offline_and_the_start_goes_on() {
+    // Bits of the last offset delta of a batch that a producer sent: of its three records, or of one more than there are.
+    for (byte, bit) in [(26, 1), (26, 4), (24, 0)] {
+        let disk = SimDisk::new(1);
+        let mut store = filled(&disk, 1);
+        let mut builder = BatchBuilder::new().producer(ProducerId(7), 0, 0);
+        (0..3).for_each(|at| builder.push(Timestamp(at), None, Some(b"v")));
+        let mut batch = builder.build();
+        batch.stamp(Offset(1), LeaderEpoch(0));
+        run(&mut store, vec![StoreOp::Append { log: LOG, batches: vec![batch], roll: false }]);
+        run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+        drop(store);
+        disk.restart();
+        disk.flip(FIRST, super::batch(0, &[0], 100).size() as u64 + byte, bit);
+        let (_, found) = open(&disk);
+        let damage = found.logs[0].damage.as_ref().expect("it is damaged");
+        assert!(damage.contains(".log is damaged"), "{damage}");
+    }
 }

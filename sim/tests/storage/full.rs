@@ -73,6 +73,29 @@ fn without_descriptors_what_needs_one_is_refused_and_nothing_needs_a_restart() {
 }
 
 #[test]
+fn a_log_that_is_out_of_room_keeps_the_facts_that_a_snapshot_was_to_replace() {
+    let disk = SimDisk::new(4);
+    let mut store = filled(&disk, 5);
+    let snapshot = |at| StoreOp::Snapshot {
+        log: LOG,
+        at: Offset(at),
+        epoch: LeaderEpoch(0),
+        bytes: bytes::Bytes::from_static(b"an image"),
+    };
+    disk.set_room(Some(disk.used() + 90));
+    assert!(run(&mut store, vec![append(5, 100)]).failed[0].full);
+    // Until the machine has heard of that, a snapshot is refused without being tried.
+    let trim = StoreOp::Trim { log: LOG, start: Offset(5) };
+    assert!(run(&mut store, vec![snapshot(5), trim]).failed[0].full);
+    disk.set_room(None);
+    let truncate = StoreOp::Truncate { log: LOG, to: Offset(5) };
+    assert!(run(&mut store, vec![truncate, StoreOp::Checkpoint { clean: false }]).kept);
+    disk.lose_power();
+    let found = &open(&disk).1.logs[0];
+    assert_eq!((found.start, found.end, &found.snapshot), (Offset(0), Offset(5), &None));
+}
+
+#[test]
 fn a_full_disk_can_be_emptied_by_retention_and_started_on() {
     let disk = SimDisk::new(3);
     let mut store = filled(&disk, 5);

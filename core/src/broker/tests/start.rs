@@ -2,6 +2,7 @@
 
 use super::{Rig, batch, recovered};
 use crate::broker::door::{Input, Note};
+use crate::cluster::image::MetadataImage;
 use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
 use crate::storage::ops::StoreOp;
 use crate::wire::ErrorCode;
@@ -111,6 +112,24 @@ fn topic_logs_without_a_metadata_log_are_never_touched() {
     rig.prompt = false;
     rig.wake();
     assert!(rig.queued.is_empty() && rig.broker.status().dead.unwrap().contains("no metadata log"));
+}
+
+#[test]
+fn a_metadata_log_that_lacks_facts_between_its_snapshot_and_its_start_is_refused_and_no_topic_goes() {
+    for snapshot in [None, Some((Offset(1), LeaderEpoch(0), MetadataImage::default().encode().into()))] {
+        let mut rig = Rig::new(&[]);
+        rig.create("t", 1, &[]);
+        rig.produce("t", 1, batch(&["a"]));
+        let mut logs: Vec<_> = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
+        let metadata = logs.iter_mut().find(|l| l.log == LogId::METADATA).expect("the metadata log");
+        (metadata.start, metadata.snapshot) = (metadata.end, snapshot);
+        let mut next = Rig::over(&[], logs);
+        next.prompt = false;
+        next.wake();
+        let dead = next.broker.status().dead.expect("it does not serve");
+        assert!(dead.contains("begins at offset 2") && dead.contains("is missing"), "{dead}");
+        assert!(next.queued.is_empty(), "{:?}", next.queued);
+    }
 }
 
 #[test]
