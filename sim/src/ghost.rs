@@ -32,7 +32,7 @@ pub struct GhostLog {
     pub committed: i64,
     /// The highest start there ever was.
     pub start: i64,
-    /// Its disk was damaged in the midst of it: what lies behind the damage is not among the batches.
+    /// Its disk was damaged in the midst of it: of the batches some are not what they were, or are not here.
     pub has_hole: bool,
     /// Everything below is vouched for by the recovery point, unless the disk has lost a write.
     pub vouched: i64,
@@ -156,9 +156,11 @@ impl Ghost {
                 vouched: if full { self.logs.get(&log.log).map_or(0, |b| b.vouched) } else { log.end.0 },
                 ..GhostLog::default()
             };
-            on_disk(disk, &files, log.log).into_iter().for_each(|batch| ghost.push(batch));
+            let segments = segments(disk, &files, log.log);
+            segments.iter().flat_map(|s| batch::read_all(s)).for_each(|batch| ghost.push(batch));
             let dense = ghost.batches.is_sorted_by(|a, b| a.next == b.base);
-            ghost.has_hole = damaged && (ghost.end() != log.end.0 || !dense);
+            let sound = || segments.iter().all(|segment| batch::are_sound(segment));
+            ghost.has_hole = damaged && (ghost.end() != log.end.0 || !dense || !sound());
             logs.insert(log.log, ghost);
         }
         self.logs = logs;
@@ -167,6 +169,11 @@ impl Ghost {
 
 /// The batches of a log as they lie on the disk.
 pub fn on_disk(disk: &SimDisk, files: &BTreeMap<String, u64>, log: LogId) -> Vec<Written> {
+    segments(disk, files, log).iter().flat_map(|segment| batch::read_all(segment)).collect()
+}
+
+/// The bytes of a log's segments, in order.
+fn segments(disk: &SimDisk, files: &BTreeMap<String, u64>, log: LogId) -> Vec<Vec<u8>> {
     let suffix = format!("-{}-{}", log.partition, log.topic);
     let mut segments: Vec<(i64, &String)> = files
         .keys()
@@ -176,8 +183,7 @@ pub fn on_disk(disk: &SimDisk, files: &BTreeMap<String, u64>, log: LogId) -> Vec
         })
         .collect();
     segments.sort_unstable();
-    let contents = |(_, path): &(i64, &String)| disk.contents(path).unwrap_or_default();
-    segments.iter().flat_map(|segment| batch::read_all(&contents(segment))).collect()
+    segments.into_iter().map(|(_, path)| disk.contents(path).unwrap_or_default()).collect()
 }
 
 fn directory(disk: &SimDisk, log: LogId) -> Option<String> {

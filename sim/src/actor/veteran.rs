@@ -150,13 +150,14 @@ impl Veteran {
     }
 
     fn identified(&mut self, env: &mut Env<'_>, result: Result<Response, CallError>) {
-        match result {
-            Ok(Response::InitProducerId(r)) if r.error_code == ErrorCode::NONE => {
-                self.identity = Some((ProducerId(r.producer_id), r.producer_epoch));
-                self.next = i32::MAX - self.plan.left;
-            }
-            Ok(_) => {}
-            Err(why) => env.say(|| format!("no answer: {why}")),
+        let identity = match result {
+            Ok(Response::InitProducerId(response)) => by_hand::identified(&response),
+            Ok(other) => panic!("a question for a producer id is answered with {other:?}"),
+            Err(why) => Err(format!("no answer: {why}")),
+        };
+        match identity {
+            Ok(identity) => (self.identity, self.next) = (Some(identity), i32::MAX - self.plan.left),
+            Err(why) => env.say(|| why),
         }
     }
 }

@@ -127,10 +127,13 @@ impl Zombie {
 
     fn answered(&mut self, env: &mut Env<'_>, result: Result<Response, CallError>) {
         match result {
-            Ok(Response::InitProducerId(r)) if r.error_code == ErrorCode::NONE => {
-                self.identity = Some(ProducerId(r.producer_id));
-                (self.newest, self.haunts) = ((r.producer_epoch, 0), false);
-            }
+            Ok(Response::InitProducerId(r)) => match by_hand::identified(&r) {
+                Ok((id, epoch)) => {
+                    self.identity = Some(id);
+                    (self.newest, self.haunts) = ((epoch, 0), false);
+                }
+                Err(why) => env.say(|| why),
+            },
             Ok(Response::Produce(r)) => {
                 if let Some(told) = r.responses.first().and_then(|t| t.partition_responses.first()) {
                     self.produced(env, told.error_code, told.base_offset);

@@ -13,6 +13,9 @@ use crate::probe::Counts;
 use crate::run::{self, Outcome};
 use crate::watch::Broken;
 
+/// In how long a seed must come to its end: no step of a broker may go on for ever.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// How to sweep.
 pub(super) struct Options {
     pub(super) jobs: Option<usize>,
@@ -24,6 +27,8 @@ pub(super) struct Options {
 #[derive(Default)]
 pub(super) struct Swept {
     seeds: u64,
+    /// The seeds that run now, and since when.
+    running: BTreeMap<u64, Instant>,
     /// Seeds that prove nothing, by the guard that says so.
     discarded: BTreeMap<&'static str, u64>,
     twice: u64,
@@ -66,6 +71,7 @@ pub(super) fn sweep(seeds: &Range<u64>, options: &Options) -> Swept {
 }
 
 fn one(seed: u64, options: &Options, swept: &Mutex<Swept>, stop: &AtomicBool) {
+    swept.lock().expect("no panic under this lock").running.insert(seed, Instant::now());
     let plan = Plan::draw(seed);
     let mut outcome = run::run(plan.clone(), false);
     let twice = seed.is_multiple_of(options.twice_every.max(1)) && outcome.broken.is_none();
@@ -97,6 +103,12 @@ fn tell(seeds: &Range<u64>, swept: &Mutex<Swept>, stop: &AtomicBool, began: Inst
         if swept.seeds >= all || stop.load(Relaxed) {
             return;
         }
+        if let Some((seed, since)) = swept.running.iter().find(|(_, since)| since.elapsed() > PATIENCE) {
+            // Nothing can stop what runs in there but the end of the process.
+            println!("SEED {seed} has not come to its end in {} s", since.elapsed().as_secs());
+            println!("  again    quipu-sim run --seed {seed} --trace");
+            std::process::exit(1);
+        }
         if told.elapsed() >= Duration::from_secs(10) {
             told = Instant::now();
             eprintln!("{} of {all} seeds: {}", swept.seeds, swept.rates(began.elapsed()));
@@ -107,6 +119,7 @@ fn tell(seeds: &Range<u64>, swept: &Mutex<Swept>, stop: &AtomicBool, began: Inst
 impl Swept {
     fn add(&mut self, seed: u64, outcome: Outcome, twice: bool) {
         self.seeds += 1;
+        self.running.remove(&seed);
         self.twice += u64::from(twice);
         outcome.discarded.into_iter().for_each(|why| *self.discarded.entry(why).or_insert(0) += 1);
         self.seconds += outcome.seconds;

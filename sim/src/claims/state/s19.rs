@@ -7,10 +7,11 @@ use quipu_core::broker::door::{Caller, Effect, Input, Request};
 use quipu_core::cluster::names::GROUP_OFFSETS;
 use quipu_core::group::GroupView;
 use quipu_core::record::Records;
-use quipu_core::storage::ops::StoreOp;
+use quipu_core::storage::ops::{Recovered, StoreOp};
 use quipu_core::wire::{self, Response};
 
 use crate::claims::{Claim, Verdict};
+use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::watch::Scene;
 
@@ -87,8 +88,12 @@ impl Claim for OneOwner {
         scene.broker.groups().iter().try_for_each(apart)
     }
 
-    fn damaged(&mut self, server: usize) {
-        self.brokers[server] = Told::default();
+    fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, damaged: bool) -> Verdict {
+        // What this life finds may be less than what the ones before were told was durable.
+        if damaged {
+            self.brokers[server] = Told::default();
+        }
+        Ok(())
     }
 
     fn ended(&mut self, server: usize, _: bool) {
