@@ -16,8 +16,13 @@ mod settings;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command};
+
+/// A request's memory is taken by the thread that reads it and given back by the lane that wrote it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match Cli::parse().command {
