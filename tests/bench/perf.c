@@ -4,9 +4,11 @@
  *   perf consume BROKER TOPIC PARTITIONS COUNT                  prints: seconds, messages, bytes
  *   perf latency BROKER TOPIC SIZE RATE SECONDS ACKS            prints: p50 p99 p99.9 of ack and of end to end, in us
  *
- * It prints numbers; judging them is up to whoever called. Partition -1 sends every record to a random partition.
+ * It prints numbers; judging them is up to whoever called. Partition -1 sends every record to a random partition. The broker
+ * `mock:N` is librdkafka's own, in this process, with N partitions: it keeps nothing, so it shows what the client alone can do.
  */
 #include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +55,9 @@ static int produce(char **a) {
     size_t size = strtoul(a[3], 0, 10);
     long count = atol(a[4]);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    set(conf, "bootstrap.servers", brokers);
+    int mocked = strncmp(brokers, "mock:", 5) ? 0 : atoi(brokers + 5);
+    if (mocked) set(conf, "test.mock.num.brokers", "1");
+    else set(conf, "bootstrap.servers", brokers);
     set(conf, "acks", acks);
     set(conf, "linger.ms", "5");
     set(conf, "batch.size", "1000000");
@@ -62,6 +66,7 @@ static int produce(char **a) {
     set(conf, "sticky.partitioning.linger.ms", "0");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, conf);
+    if (mocked && rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(rk), topic, mocked, 1)) die(topic, "no mock topic");
     rd_kafka_topic_conf_t *tc = rd_kafka_topic_conf_new();
     rd_kafka_topic_conf_set_partitioner_cb(tc, rd_kafka_msg_partitioner_random);
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(rk, topic, tc);
