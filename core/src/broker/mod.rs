@@ -45,6 +45,7 @@ use crate::config::{BrokerConfig, TopicConfig};
 use crate::group::Groups;
 use crate::ids::{BrokerId, LogId, TopicId};
 use crate::log::tail::TailSpace;
+use crate::mix::mix;
 use crate::replica::Partition;
 use crate::storage::ops::{Identity, Recovered};
 use crate::time::{Instant, Now};
@@ -234,12 +235,4 @@ impl Broker {
         self.draws += 1;
         mix(self.seed ^ mix(self.draws))
     }
-}
-
-/// One round of splitmix64's finisher: every bit of the input moves about half of the output's.
-fn mix(x: u64) -> u64 {
-    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -1,5 +1,6 @@
 //! Member ids that are never given out twice, without drawing randomness.
 
+use crate::mix::mix;
 use crate::time::Instant;
 
 /// A prefix longer than this is cut, so that an id always fits Kafka's 16-bit string lengths.
@@ -33,14 +34,6 @@ impl MemberIds {
 /// At most `PREFIX_MAX` bytes of a text, whole characters only.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(PREFIX_MAX)]
-}
-
-/// The finalizer of SplitMix64: a bijection on 64 bits in which every input bit reaches every output bit.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -100,6 +100,33 @@ impl Log {
             "an empty batch reached the log {:?}",
             self.id
         );
+        self.take_in(batch, context, space)
+    }
+
+    /// Takes a batch in as its leader has stamped it. The caller stores it.
+    ///
+    /// # Errors
+    /// It does not follow what is here: nothing has changed, and the words are for people.
+    pub fn follow(
+        &mut self,
+        batch: &Batch,
+        shape: Shape,
+        at: Timestamp,
+        space: &mut TailSpace,
+    ) -> Result<Appended, String> {
+        let header = batch.header();
+        let newest = self.epochs.last().map_or(LeaderEpoch(-1), |last| last.epoch);
+        if header.base_offset != self.end || header.leader_epoch < newest || header.count <= 0 {
+            return Err(format!(
+                "{:?} ends at {} in epoch {newest}; a batch at {} of epoch {} does not follow that",
+                self.id, self.end, header.base_offset, header.leader_epoch
+            ));
+        }
+        Ok(self.take_in(batch, &AppendContext { epoch: header.leader_epoch, shape, at }, space))
+    }
+
+    fn take_in(&mut self, batch: &Batch, context: &AppendContext, space: &mut TailSpace) -> Appended {
+        let (base, header) = (self.end, *batch.header());
         let roll = self.segments.append(&header, batch.size() as u64, context.shape, context.at);
         // A log whose records had all been deleted still had its active segment: now it is sealed and can go.
         self.segments.trim(self.start);

@@ -5,7 +5,7 @@ use crate::source::{House, Source, is_name, places};
 
 /// The rooms of core, lowest floor first.
 const FLOORS: [&[&str]; 8] = [
-    &["ids", "time"],
+    &["ids", "mix", "time"],
     &["caller", "record", "disk", "producer", "config"],
     &["wire", "storage"],
     &["log", "client", "coordinator"],

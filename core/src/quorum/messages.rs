@@ -1,0 +1,117 @@
+//! What the nodes of the quorum say to one another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BrokerId, LeaderEpoch, Offset};
+use crate::quorum::voters::Voter;
+use crate::record::Batch;
+
+/// A message, and the epoch that its sender is in.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// A question's number among its sender's, and the same in its answer. Nothing else has one that counts.
+    pub correlation: u64,
+    /// The sender's epoch.
+    pub epoch: LeaderEpoch,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// It wants an answer.
+    Question(Question),
+    /// It is one.
+    Answer(Answer),
+    /// A follower tells its leader that its disk has everything below. Of what it has fetched in this epoch.
+    Flushed(Offset),
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// For a vote.
+    Vote(Vote),
+    /// Whether it has heard that the sender leads this epoch (Kafka: `BeginQuorumEpoch`).
+    Begin,
+    /// Nothing: the sender gives up its leadership (Kafka: `EndQuorumEpoch`).
+    End {
+        /// Who should stand for election, the most suitable first.
+        successors: Vec<BrokerId>,
+    },
+    /// For records.
+    Fetch(Fetch),
+}
+
+/// A question for a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Whether it asks only if it would be given (KIP-996): it binds nobody, and the epoch is the one before.
+    pub pre: bool,
+    /// Who asks.
+    pub candidate: Voter,
+    /// How far its log goes.
+    pub tip: Tip,
+}
+
+/// How far a log goes. The later one may lead the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tip {
+    /// The epoch of its last record, -1 without any.
+    pub epoch: LeaderEpoch,
+    /// The offset after its last record.
+    pub end: Offset,
+}
+
+/// A question for records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Who asks.
+    pub by: Voter,
+    /// How far its log goes: it wants what follows.
+    pub tip: Tip,
+    /// How far its disk has it.
+    pub flushed: Offset,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To a vote.
+    Vote {
+        /// Who answers.
+        by: Voter,
+        /// Whether it votes so.
+        granted: bool,
+        /// The leader of its epoch, if it knows one.
+        leader: Option<BrokerId>,
+    },
+    /// To a fetch, by the leader: what follows there, and its high watermark.
+    Records {
+        /// Whole batches, in order.
+        batches: Vec<Batch>,
+        /// The leader's high watermark.
+        high: Offset,
+    },
+    /// To a fetch, by the leader: the logs part ways. The last epoch in which they may agree, and where it ends in the leader's.
+    Diverging(Tip),
+    /// To anything: no.
+    Refused {
+        /// Why.
+        why: Refusal,
+        /// The leader of the answerer's epoch, if it knows one.
+        leader: Option<BrokerId>,
+    },
+    /// To `Begin`: heard.
+    Heard,
+}
+
+/// Why something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The question is of an epoch that is over.
+    Epoch,
+    /// The node that was asked does not lead.
+    NotLeader,
+}
