@@ -57,6 +57,8 @@ pub struct Veteran {
     batches: VecDeque<Batch>,
     filled: usize,
     tags: u64,
+    /// A batch of this life is known to be written: the broker knows which sequence number comes next.
+    known: bool,
     /// It writes no more in this life.
     retired: bool,
 }
@@ -64,8 +66,8 @@ pub struct Veteran {
 impl Veteran {
     /// One that does what the plan says.
     pub fn new(plan: VeteranPlan) -> Veteran {
-        let batches = VecDeque::new();
-        Veteran { plan, identity: None, asked: None, next: 0, batches, filled: 0, tags: 0, retired: false }
+        let (batches, known, retired) = (VecDeque::new(), false, false);
+        Veteran { plan, identity: None, asked: None, next: 0, batches, filled: 0, tags: 0, known, retired }
     }
 
     fn partition(&self) -> TopicPartition {
@@ -102,13 +104,19 @@ impl Veteran {
         self.filled += 1;
     }
 
-    /// Sends whatever is not on its way, in order.
+    /// Sends whatever is not on its way, in order. A broker takes any sequence number from a producer that it has nothing of: so
+    /// what follows a batch that it may not have waits for that one.
     fn send(&mut self, env: &mut Env<'_>) {
         for at in 0..self.batches.len() {
-            if self.batches[at].asked.is_none() {
-                let request = by_hand::produce(&self.partition(), self.batches[at].bytes.clone());
+            let batch = &self.batches[at];
+            let again = batch.attempts > u32::from(batch.asked.is_some());
+            if batch.asked.is_none() && (at == 0 || !again) {
+                let request = by_hand::produce(&self.partition(), batch.bytes.clone());
                 self.batches[at].attempts += 1;
                 self.batches[at].asked = self.ask(env, Target::Leader(self.partition()), request);
+            }
+            if again || !self.known {
+                break;
             }
         }
     }
@@ -131,6 +139,7 @@ impl Veteran {
     }
 
     fn written(&mut self, env: &mut Env<'_>, at: usize, base: Option<i64>) {
+        self.known = true;
         for (i, number) in self.batches.remove(at).into_iter().flat_map(|b| b.numbers).enumerate() {
             env.history.sent(number, env.now, Fate::Done(base.map(|base| base + i as i64)));
             env.trace.mark(&[env.now, number]);
@@ -205,7 +214,7 @@ impl Actor for Veteran {
 
     fn ended(&mut self) {
         self.batches.clear();
-        (self.identity, self.asked, self.retired) = (None, None, false);
+        (self.identity, self.asked, self.known, self.retired) = (None, None, false, false);
     }
 
     fn is_at_rest(&self) -> bool {
