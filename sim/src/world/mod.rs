@@ -37,7 +37,7 @@ const PATIENCE_WITH_DAMAGE: Moment = 20_000_000;
 const LOOK: Moment = 250_000;
 
 /// After so many events a load has shown what it can, however long it was to be: a seed takes seconds, not minutes.
-const PLENTY: u64 = 200_000;
+const PLENTY: u64 = 60_000;
 
 /// What is going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
