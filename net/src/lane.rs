@@ -179,6 +179,7 @@ fn weight(op: &StoreOp) -> usize {
         | StoreOp::Trim { .. }
         | StoreOp::Remove { .. }
         | StoreOp::Producers { .. }
+        | StoreOp::Election { .. }
         | StoreOp::Checkpoint { .. } => 0,
     };
     OPERATION_BYTES + batches

@@ -136,6 +136,7 @@ impl Ghost {
             StoreOp::Create { .. }
             | StoreOp::Producers { .. }
             | StoreOp::Snapshot { .. }
+            | StoreOp::Election { .. }
             | StoreOp::Checkpoint { .. } => {}
         }
     }

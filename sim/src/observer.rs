@@ -230,6 +230,7 @@ impl UnderWay {
                 "snapshot"
             }
             StoreOp::Checkpoint { .. } => "checkpoint",
+            StoreOp::Election { .. } => "election state",
             StoreOp::Create { .. } | StoreOp::Producers { .. } => "other order",
         }
     }

@@ -99,9 +99,12 @@ impl Broker {
     fn flushed(&mut self, append: Append) {
         // A completion from before a cut says nothing about what lies at these offsets now.
         let current = self.partitions.get_mut(&append.log).filter(|p| p.log.cuts() == append.cuts);
-        if let Some(partition) = current
-            && partition.flushed_to(append.end)
-        {
+        let Some(partition) = current else { return };
+        if append.log == LogId::METADATA {
+            // What is committed of the metadata log is for its quorum to say.
+            partition.log.flushed_to(append.end);
+            self.metadata_changed = true;
+        } else if partition.flushed_to(append.end) {
             self.moved.insert(append.log);
         }
     }
@@ -114,6 +117,9 @@ impl Broker {
             }
             Waiting::Answer(part) => self.part_done(turn, part),
             Waiting::Checkpoint => self.upkeep.checkpoint_done(),
+            Waiting::Election(write) => {
+                self.steer(turn, |quorum, now, log, out| quorum.kept(now, write, log, out));
+            }
             Waiting::Stop => turn.out.push(Effect::Stopped),
         }
     }

@@ -6,6 +6,7 @@ use crate::broker::answers::Part;
 use crate::broker::door::Effect;
 use crate::broker::turn::Turn;
 use crate::ids::{LaneId, LogId, Mark, Offset};
+use crate::quorum::WriteId;
 use crate::storage::ops::StoreOp;
 
 /// The only log directory so far.
@@ -40,6 +41,8 @@ pub(crate) enum Waiting {
     Stop,
     /// A checkpoint.
     Checkpoint,
+    /// What the quorum must not forget.
+    Election(WriteId),
 }
 
 impl Lane {

@@ -17,6 +17,7 @@ mod producer_ids;
 mod prune;
 mod realize;
 mod requests;
+mod seat;
 mod start;
 mod topic_pages;
 mod topics;
@@ -46,6 +47,7 @@ use crate::group::Groups;
 use crate::ids::{BrokerId, LogId, TopicId};
 use crate::log::tail::TailSpace;
 use crate::mix::mix;
+use crate::quorum::Quorum;
 use crate::replica::Partition;
 use crate::storage::ops::{Identity, Recovered};
 use crate::time::{Instant, Now};
@@ -69,6 +71,12 @@ pub struct Broker {
     tails: TailSpace,
     lane: Lane,
     controller: Controller,
+    /// Who leads the metadata log, and what of it is committed; from when its log is read back until the disk dies.
+    quorum: Option<Quorum>,
+    /// What the start has found of elections, until the quorum takes it.
+    election_kept: Result<Option<bytes::Bytes>, String>,
+    /// The metadata log has changed since the quorum has looked at it.
+    metadata_changed: bool,
     answers: Answers,
     fetches: Fetches,
     groups: Groups,
@@ -132,6 +140,9 @@ impl Broker {
             default_topic_config,
             lane: Lane::default(),
             controller: Controller::default(),
+            quorum: None,
+            election_kept: found.election,
+            metadata_changed: false,
             answers: Answers::default(),
             fetches: Fetches::default(),
             groups,
@@ -168,7 +179,8 @@ impl Broker {
     pub fn next_wake(&self) -> Option<Instant> {
         let ready = matches!(self.phase, Phase::Ready);
         let groups = if ready { self.groups.next_deadline() } else { None };
-        [self.answers.next_deadline(), self.fetches.next_deadline(), groups, self.upkeep.next()]
+        let quorum = self.quorum.as_ref().and_then(Quorum::next_deadline);
+        [self.answers.next_deadline(), self.fetches.next_deadline(), groups, self.upkeep.next(), quorum]
             .into_iter()
             .flatten()
             .min()
@@ -189,8 +201,14 @@ impl Broker {
 
     /// Carries the consequences of a step to their end: who waited is answered, what is too much is dropped.
     fn settle(&mut self, turn: &mut Turn) {
-        while let Some(log) = self.moved.pop_first() {
-            self.committed(turn, log);
+        loop {
+            if std::mem::take(&mut self.metadata_changed) {
+                self.steer(turn, |quorum, now, log, out| quorum.settle(now, log, out));
+            } else if let Some(log) = self.moved.pop_first() {
+                self.committed(turn, log);
+            } else {
+                break;
+            }
         }
         self.checkpoint_when_much(turn);
         if std::mem::take(&mut self.rules_stale) {

@@ -33,7 +33,7 @@ pub(super) enum Phase {
         /// The other logs.
         logs: BTreeMap<LogId, RecoveredLog>,
     },
-    /// The fact that this broker has started is on its way.
+    /// The election, and then the fact that this broker has started, are on their way.
     Starting {
         /// The other logs.
         logs: BTreeMap<LogId, RecoveredLog>,
@@ -94,10 +94,10 @@ impl Broker {
         }
         let last =
             found.epochs.last().map(|e| e.epoch).max(found.snapshot.as_ref().map(|(_, epoch, _)| *epoch));
-        let epoch = last.map_or(LeaderEpoch(0), |last| LeaderEpoch(last.0 + 1));
+        let epoch = last.unwrap_or_default();
         let (from, upto) = (self.controller.position().0.max(found.start), found.end);
         let log = Log::recovered(&found);
-        self.open(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));
+        self.keep(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));
         self.phase = Phase::Replaying { logs };
         if from < upto { self.loads.begin(turn, LogId::METADATA, from, upto) } else { self.replayed(turn) }
     }
@@ -125,7 +125,7 @@ impl Broker {
             turn,
             StoreOp::Create { log: LogId::METADATA, name: name.clone(), index_interval_bytes: 4096 },
         );
-        self.open(Replica::new(Log::empty(LogId::METADATA), name, LeaderEpoch(0), None));
+        self.keep(Replica::new(Log::empty(LogId::METADATA), name, LeaderEpoch(0), None));
         self.phase = Phase::Replaying { logs: BTreeMap::new() };
         self.replayed(turn);
     }
@@ -133,6 +133,10 @@ impl Broker {
     /// Puts a partition where requests find it, led by this broker.
     pub(super) fn open(&mut self, mut partition: Replica) {
         partition.lead(partition.epoch);
+        self.keep(partition);
+    }
+
+    fn keep(&mut self, partition: Replica) {
         self.partitions.insert(partition.log.id(), partition);
     }
 
@@ -186,8 +190,7 @@ impl Broker {
             other => panic!("the metadata log was replayed while {other:?}"),
         };
         self.phase = Phase::Starting { logs };
-        let incarnation = self.draw();
-        self.decide(turn, vec![Fact::BrokerStarted { broker: self.me, incarnation }]);
+        self.take_seat(turn);
     }
 
     /// The start is committed: opens every partition that the image gives this broker, and answers who waited.
@@ -251,6 +254,9 @@ impl Broker {
         if matches!(self.phase, Phase::Ready) {
             self.keep_snapshot(turn);
             self.keep_producers(turn);
+        } else {
+            // Who has not begun to lead need not begin any more.
+            self.quorum = None;
         }
         self.phase = Phase::Stopping;
         self.lane.store_and_wait(turn, StoreOp::Checkpoint { clean: true }, Waiting::Stop);
@@ -258,6 +264,7 @@ impl Broker {
 
     /// Nothing works any more. Nothing is acknowledged from here on.
     pub(super) fn die(&mut self, turn: &mut Turn, why: String) {
+        self.quorum = None;
         turn.out.push(Effect::Note(Note::DiskDead(why.clone())));
         self.phase = Phase::Dead(why);
         self.refuse_held(turn);

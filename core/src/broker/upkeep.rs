@@ -7,6 +7,7 @@ use crate::broker::lane::Waiting;
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
 use crate::ids::{LogId, Offset};
+use crate::quorum::Quorum;
 use crate::storage::ops::StoreOp;
 use crate::time::{Instant, Timestamp};
 use crate::wire::Response;
@@ -97,6 +98,9 @@ impl Broker {
     pub(super) fn wake(&mut self, turn: &mut Turn) {
         if matches!(self.phase, Phase::Found { .. }) {
             return self.begin(turn);
+        }
+        if self.quorum.as_ref().and_then(Quorum::next_deadline).is_some_and(|at| at <= turn.now.mono) {
+            self.steer(turn, |quorum, now, log, out| quorum.tick(now, log, out));
         }
         while let Some(pending) = self.answers.expired(turn.now.mono) {
             let response = self.timed_out(pending.response);

@@ -54,6 +54,8 @@ pub struct BrokerConfig {
     pub fetch_max_bytes: i32,
     /// `max.request.partition.size.limit`.
     pub partitions_per_page: i32,
+    /// The metadata quorum.
+    pub quorum: QuorumConfig,
     /// Consumer groups and their offsets.
     pub groups: GroupConfig,
     /// Connections and memory: what the shell bounds.
@@ -66,6 +68,17 @@ pub struct BrokerConfig {
     pub hot_tail_bytes: u64,
     /// `quipu.disk.reserve.bytes`: with less free space than this, produce is refused.
     pub disk_reserve_bytes: u64,
+}
+
+/// The times of the metadata quorum, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumConfig {
+    /// `controller.quorum.election.timeout.ms`.
+    pub election_timeout_ms: u64,
+    /// `controller.quorum.fetch.timeout.ms`.
+    pub fetch_timeout_ms: u64,
+    /// `controller.quorum.request.timeout.ms`.
+    pub request_timeout_ms: u64,
 }
 
 /// The bounds and times of consumer groups (`group.*`, `offsets.*`).
@@ -143,6 +156,11 @@ impl BrokerConfig {
             producer_expiration_check_ms: s.number("producer.id.expiration.check.interval.ms"),
             fetch_max_bytes: s.number("fetch.max.bytes"),
             partitions_per_page: s.number("max.request.partition.size.limit"),
+            quorum: QuorumConfig {
+                election_timeout_ms: s.number("controller.quorum.election.timeout.ms"),
+                fetch_timeout_ms: s.number("controller.quorum.fetch.timeout.ms"),
+                request_timeout_ms: s.number("controller.quorum.request.timeout.ms"),
+            },
             groups: GroupConfig::new(s),
             limits: Limits::new(s),
             durability: if s.text("quipu.durability") == "none" {

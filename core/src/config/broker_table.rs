@@ -72,6 +72,18 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
     def("log.flush.offset.checkpoint.interval.ms", Int, "60000")
         .at_least(1)
         .doc("How often the recovery point is moved forward."),
+    def("controller.quorum.election.timeout.ms", Int, "1000")
+        .at_least(1)
+        .at_start()
+        .doc("How long votes are waited for, and a leader when there is none; by chance up to twice as long."),
+    def("controller.quorum.fetch.timeout.ms", Int, "2000")
+        .at_least(1)
+        .at_start()
+        .doc("How long a voter may be without an answer of the quorum's leader before it asks for votes."),
+    def("controller.quorum.request.timeout.ms", Int, "2000")
+        .at_least(1)
+        .at_start()
+        .doc("How long an answer of another voter is waited for before it is asked anew."),
     def("metadata.log.max.record.bytes.between.snapshots", Long, "1048576")
         .at_least(1)
         .at_start()

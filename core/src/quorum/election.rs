@@ -22,6 +22,29 @@ pub struct Election {
     pub leader: Option<BrokerId>,
 }
 
+impl Election {
+    /// It as it is kept on disk.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![FORMAT]).expect("plain values always encode")
+    }
+
+    /// Reads it back. The error is for people.
+    pub fn decode(bytes: &[u8]) -> Result<Election, String> {
+        match bytes.split_first() {
+            Some((&FORMAT, body)) => {
+                postcard::from_bytes(body).map_err(|e| format!("the election state cannot be read: {e}"))
+            }
+            other => Err(format!(
+                "the election state has format {:?}, this version reads {FORMAT}",
+                other.map(|(format, _)| format)
+            )),
+        }
+    }
+}
+
+/// The format of a kept election state.
+const FORMAT: u8 = 1;
+
 /// Names one state of the election among those of this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WriteId(pub u64);

@@ -58,15 +58,16 @@ impl Leading {
     }
 
     /// The next moment at which something is due. Nothing is said before the election is kept.
-    pub(super) fn next_deadline(&self, voters: &Voters, me: Voter, times: Times, kept: bool) -> Instant {
+    pub(super) fn next_deadline(
+        &self,
+        voters: &Voters,
+        me: Voter,
+        times: Times,
+        kept: bool,
+    ) -> Option<Instant> {
         let parked = self.progress.values().filter_map(|p| p.parked.map(|parked| parked.until));
         let begin = (!self.unheard(voters, me).is_empty()).then_some(self.next_begin);
-        parked
-            .chain(begin)
-            .filter(|_| kept)
-            .chain(self.loses_majority(voters, me, times))
-            .min()
-            .unwrap_or(Instant(u64::MAX))
+        parked.chain(begin).filter(|_| kept).chain(self.loses_majority(voters, me, times)).min()
     }
 
     /// The voters that have not fetched in this epoch.

@@ -137,7 +137,8 @@ pub struct Quorum {
 }
 
 impl Quorum {
-    /// A node that has just started, with what its disk has kept. It leads nothing, whatever it led before.
+    /// A node that has just started, with what its disk has kept. It leads nothing, whatever it led before. A voter that needs
+    /// nobody else stands for election at the first [`Quorum::tick`].
     pub fn new(config: Config, voters: Voters, found: Election, now: Instant) -> Quorum {
         let mut quorum = Quorum {
             role: Role::Unattached { until: now, named: false },
@@ -155,17 +156,18 @@ impl Quorum {
         }
         quorum.role = match quorum.election.leader {
             Some(leader) => Role::Following(Following::new(leader, now + quorum.config.times.fetch)),
+            None if quorum.is_voter() && quorum.voters.needed() == 1 => quorum.role,
             None => quorum.unattached(now),
         };
         quorum
     }
 
     /// The moment at which [`Quorum::tick`] is wanted next.
-    pub fn next_deadline(&self) -> Instant {
+    pub fn next_deadline(&self) -> Option<Instant> {
         match &self.role {
-            Role::Unattached { until, .. } => *until,
-            Role::Canvassing(canvass) => canvass.until,
-            Role::Following(following) => following.next_deadline(),
+            Role::Unattached { until, .. } => Some(*until),
+            Role::Canvassing(canvass) => Some(canvass.until),
+            Role::Following(following) => Some(following.next_deadline()),
             Role::Leading(leading) => {
                 leading.next_deadline(&self.voters, self.config.me, self.config.times, self.is_kept())
             }

@@ -8,6 +8,7 @@ mod append;
 mod cache;
 mod checkpoint_files;
 mod durable;
+mod election;
 pub mod error;
 mod frame;
 pub mod identity;

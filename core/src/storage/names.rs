@@ -4,6 +4,8 @@ use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
 
 /// Who the directory belongs to.
 pub(crate) const IDENTITY: &str = "meta.properties";
+/// What is known of the elections of the metadata quorum.
+pub(crate) const ELECTION: &str = "quorum-state";
 /// Where each log was known to be good.
 pub(crate) const RECOVERY_POINT: &str = "recovery-point";
 /// Where each leader epoch of a log began, in Kafka's text form.

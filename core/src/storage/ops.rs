@@ -69,6 +69,11 @@ pub enum StoreOp {
         /// The snapshot.
         bytes: Bytes,
     },
+    /// Keeps what this node knows of the elections of the metadata quorum, durably and in place of what was kept before.
+    Election {
+        /// It, encoded; at most 4,000 bytes.
+        state: Bytes,
+    },
     /// Makes everything sent before durable and then moves the recovery point there. `clean` at an orderly shutdown. On a
     /// full disk the recovery point stays where it was, which costs a longer recovery and nothing else.
     Checkpoint {
@@ -128,6 +133,8 @@ pub struct Recovered {
     pub clean: bool,
     /// The logs, by id.
     pub logs: Vec<RecoveredLog>,
+    /// What was kept last of the elections of the metadata quorum, if anything; or why that is not known any more.
+    pub election: Result<Option<Bytes>, String>,
     /// Free and total bytes of the volume.
     pub space: (u64, u64),
 }

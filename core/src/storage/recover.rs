@@ -12,7 +12,7 @@ use super::point::{self, LogPoint, RecoveryPoint};
 use super::recover_log::{Found, recover_log};
 use super::state::Shelf;
 use super::store::{Reclaim, Round, Store, StoreOptions, Trouble};
-use super::{frame, names};
+use super::{election, frame, names};
 use crate::disk::{Disk, DiskResult};
 use crate::ids::LogId;
 use crate::time::Timestamp;
@@ -40,6 +40,13 @@ pub(crate) fn open<D: Disk>(
     let shelf = Shelf::new(disk, options.max_open_files.max(1), options.index_cache_bytes);
     let mut store = empty_store(shelf, options);
     store.removals = removals;
+    let election = match election::open(&store.shelf.disk)? {
+        Some((file, kept)) => {
+            store.election = Some(file);
+            kept
+        }
+        None => Ok(None),
+    };
     let mut logs = Vec::new();
     let mut leftovers = Vec::new();
     for (log, dir, point) in pair(&root, point) {
@@ -53,7 +60,7 @@ pub(crate) fn open<D: Disk>(
     clear(&store.shelf.disk, root, &leftovers)?;
     store.space = store.shelf.disk.space()?;
     let space = store.space;
-    Ok((store, Recovered { identity, clean, logs, space }))
+    Ok((store, Recovered { identity, clean, logs, election, space }))
 }
 
 fn look_around<D: Disk>(disk: &D) -> Result<Root, StorageError> {
@@ -86,7 +93,8 @@ fn identify<D: Disk>(disk: &D, root: &Root, fresh: &FreshIdentity) -> Result<Ide
             names::IDENTITY
         )));
     }
-    // The recovery point first: where there is an identity there must be a recovery point.
+    // These first: where there is an identity there must be a recovery point, and room for votes.
+    election::make(disk)?;
     point::save(disk, &RecoveryPoint { clean: true, ..RecoveryPoint::default() })?;
     let identity = fresh.make();
     identity::save(disk, &identity)?;
@@ -132,6 +140,7 @@ fn empty_store<D: Disk>(shelf: Shelf<D>, options: StoreOptions) -> Store<D> {
         markers: Vec::new(),
         births: 0,
         removals: 0,
+        election: None,
         space: (0, 0),
     }
 }

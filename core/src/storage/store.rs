@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use super::append::{MAX_BATCHES, Pending};
 use super::cache::SegmentKey;
+use super::election::{self, ElectionFile};
 use super::error::StorageError;
 use super::identity::FreshIdentity;
 use super::ops::{LogFailure, Recovered, StoreOp, Stored};
@@ -70,6 +71,8 @@ pub struct Store<D: Disk> {
     pub(crate) markers: Vec<Reclaim>,
     pub(crate) births: u64,
     pub(crate) removals: u64,
+    /// `None` on a directory of before that had no room for it yet.
+    pub(crate) election: Option<ElectionFile<D::File>>,
     pub(crate) space: (u64, u64),
 }
 
@@ -234,12 +237,27 @@ impl<D: Disk> Store<D> {
             StoreOp::Remove { log } => self.remove(log),
             StoreOp::Producers { log, at, table } => self.keep_producers(log, at, &table),
             StoreOp::Snapshot { log, at, epoch, bytes } => self.keep_snapshot(log, (at, epoch), &bytes),
+            StoreOp::Election { state } => self.keep_election(&state),
             StoreOp::Checkpoint { clean } => {
                 let kept = self.checkpoint(clean);
                 self.round.unkept |= !matches!(kept, Ok(true));
                 kept.map(|_| ())
             }
         }
+    }
+
+    /// Durable at once: the round's own sync is left out where records are not synced.
+    fn keep_election(&mut self, state: &[u8]) -> Result<(), Trouble> {
+        let disk = &self.shelf.disk;
+        let file = match &mut self.election {
+            Some(file) => file,
+            none => {
+                let made = election::make(disk)?;
+                disk.sync(&[], &[""])?;
+                none.insert(made)
+            }
+        };
+        Ok(file.keep(disk, state)?)
     }
 
     fn finish(&mut self) -> Result<(), Trouble> {

@@ -46,6 +46,7 @@ pub(crate) fn ordered(broker: &Broker, op: &StoreOp) -> String {
             format!("disk: keep the {} producers of {} at {at}", table.len(), name(broker, *log))
         }
         StoreOp::Snapshot { at, .. } => format!("disk: keep a snapshot of the metadata at {at}"),
+        StoreOp::Election { .. } => "disk: keep what is known of elections".to_string(),
         StoreOp::Checkpoint { clean } => {
             format!("disk: move the recovery point{}", if *clean { ", clean" } else { "" })
         }

@@ -212,11 +212,12 @@ fn many_logs_are_kept_within_few_open_files() {
         store.reader().read(LogRange { log: *log, ..all(0, 1) }).expect("good");
     }
     let (open_now, most) = disk.open_files();
-    assert!(open_now <= 8 && most <= 12, "{open_now} {most}");
+    // One of them is what is kept of elections.
+    assert!(open_now <= 8 + 1 && most <= 12 + 1, "{open_now} {most}");
     run(&mut store, vec![StoreOp::Checkpoint { clean: true }]);
     drop(store);
     let (_store, found) = open(&disk);
-    assert_eq!((found.logs.len(), disk.open_files().0), (100, 0), "an orderly start opens no segment");
+    assert_eq!((found.logs.len(), disk.open_files().0), (100, 1), "an orderly start opens no segment");
 }
 
 /// Every record of a log.

@@ -1,5 +1,6 @@
 //! The storage over simulated disks: what it makes of faults, of a full disk, and of power loss anywhere.
 
+mod election;
 mod faults;
 mod full;
 mod kept;
@@ -18,6 +19,7 @@ use quipu_sim::disk::SimDisk;
 use quipu_sim::rng::Rng;
 
 const LOG: LogId = LogId { topic: TopicId([5; 16]), partition: 3 };
+const ELECTION: &str = "quorum-state";
 const FIRST: &str = "orders-3-BQUFBQUFBQUFBQUFBQUFBQ/00000000000000000000.log";
 
 fn try_open(

@@ -43,6 +43,8 @@ struct Rig {
     /// Operations sent and not answered yet.
     queued: Vec<(Mark, StoreOp)>,
     disk: BTreeMap<LogId, Vec<Batch>>,
+    /// What is kept of elections.
+    election: Option<Bytes>,
     /// Complete operations as soon as they are sent.
     prompt: bool,
     /// Leave what the machine wants to read unread.
@@ -72,15 +74,26 @@ impl Rig {
     }
 
     fn over(settings: &[(&str, &str)], logs: Vec<RecoveredLog>) -> Rig {
+        Rig::over_kept(settings, logs, Ok(None))
+    }
+
+    /// The same with what the start finds of elections.
+    fn over_kept(
+        settings: &[(&str, &str)],
+        logs: Vec<RecoveredLog>,
+        election: Result<Option<Bytes>, String>,
+    ) -> Rig {
         let mut set = Settings::new();
         settings.iter().for_each(|(name, value)| set.set(name, value).unwrap());
-        let found = Recovered { identity: identity(), clean: true, logs, space: (1 << 40, 1 << 40) };
+        let space = (1 << 40, 1 << 40);
+        let found = Recovered { identity: identity(), clean: true, logs, election, space };
         Rig {
             broker: Broker::new(BrokerConfig::new(set), 42, found),
             now: Now { mono: Instant(1_000_000), wall: Timestamp(1_700_000_000_000) },
             effects: Vec::new(),
             queued: Vec::new(),
             disk: BTreeMap::new(),
+            election: None,
             prompt: true,
             hold_loads: false,
             loads: Vec::new(),
@@ -152,6 +165,7 @@ impl Rig {
                     self.disk.entry(log).or_default().retain(|b| b.header().base_offset < to);
                 }
                 StoreOp::Remove { log } => drop(self.disk.remove(&log)),
+                StoreOp::Election { state } => self.election = Some(state),
                 _ => {}
             }
         }

@@ -4,14 +4,21 @@ use super::{Rig, batch, recovered};
 use crate::broker::door::{Input, Note};
 use crate::cluster::image::MetadataImage;
 use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
+use crate::quorum::Election;
 use crate::storage::ops::StoreOp;
 use crate::wire::ErrorCode;
 
 /// The same data directory under a new broker.
 pub(super) fn restart(rig: Rig) -> Rig {
     let logs = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
-    let mut next = Rig::over(&[], logs);
-    next.disk = rig.disk;
+    let mut next = Rig::over_kept(&[], logs, Ok(rig.election.clone()));
+    (next.disk, next.election) = (rig.disk, rig.election);
+    next
+}
+
+fn restart_and_wake(rig: Rig) -> Rig {
+    let mut next = restart(rig);
+    next.wake();
     next
 }
 
@@ -45,6 +52,7 @@ fn a_log_without_a_topic_is_removed_and_a_topic_without_a_log_gets_one() {
     let mut rig = restart(rig);
     rig.prompt = false;
     rig.wake();
+    rig.complete(&[]);
     rig.complete(&[]);
     let ops: Vec<&StoreOp> = rig.queued.iter().map(|(_, op)| op).collect();
     assert!(ops.iter().any(|op| matches!(op, StoreOp::Remove { log } if *log == stray)), "{ops:?}");
@@ -100,9 +108,44 @@ fn requests_that_come_before_the_start_is_committed_wait_for_it() {
         endpoint_type: 1,
         ..Default::default()
     });
-    assert!(rig.replies.is_empty());
+    rig.complete(&[]);
+    assert!(rig.replies.is_empty(), "elected, and the record of the start is on its way");
     rig.complete(&[]);
     assert!(rig.replies.contains_key(&to));
+}
+
+#[test]
+fn a_controller_writes_nothing_before_its_vote_for_itself_is_on_disk() {
+    let mut rig = Rig::over(&[], Vec::new());
+    rig.prompt = false;
+    rig.wake();
+    let appends = |rig: &Rig| rig.queued.iter().any(|(_, op)| matches!(op, StoreOp::Append { .. }));
+    let votes = |rig: &Rig| rig.queued.iter().any(|(_, op)| matches!(op, StoreOp::Election { .. }));
+    assert!(votes(&rig) && !appends(&rig), "{:?}", rig.queued);
+    rig.complete(&[]);
+    assert!(appends(&rig), "{:?}", rig.queued);
+}
+
+#[test]
+fn each_life_leads_the_metadata_log_in_a_later_epoch_whatever_is_left_of_elections() {
+    let epochs = |rig: &Rig| {
+        let batches = rig.disk[&LogId::METADATA].iter();
+        batches.map(|b| b.header().leader_epoch.0).collect::<Vec<_>>()
+    };
+    let kept = |election| {
+        let before = Rig::new(&[]);
+        let logs = vec![recovered(LogId::METADATA, &before.disk[&LogId::METADATA])];
+        let mut rig = Rig::over_kept(&[], logs, election);
+        rig.disk = before.disk;
+        rig.wake();
+        rig
+    };
+    let lost = kept(Err("quorum-state is damaged in both of its places".into()));
+    assert!(lost.notes.iter().any(|n| matches!(n, Note::Warn(w) if w.contains("quorum-state is damaged"))));
+    assert_eq!(epochs(&lost), [1, 2]);
+    let older = Election { epoch: LeaderEpoch(9), ..Election::default() };
+    assert_eq!(epochs(&kept(Ok(Some(older.encode().into())))), [1, 10]);
+    assert_eq!(epochs(&restart_and_wake(restart_and_wake(Rig::new(&[])))), [1, 2, 3]);
 }
 
 #[test]
@@ -130,6 +173,18 @@ fn a_metadata_log_that_lacks_facts_between_its_snapshot_and_its_start_is_refused
         assert!(dead.contains("begins at offset 2") && dead.contains("is missing"), "{dead}");
         assert!(next.queued.is_empty(), "{:?}", next.queued);
     }
+}
+
+#[test]
+fn a_stop_while_it_is_elected_stops_and_nothing_is_led_any_more() {
+    let mut rig = Rig::over(&[], Vec::new());
+    rig.prompt = false;
+    rig.wake();
+    rig.step(Input::Stop);
+    rig.complete(&[]);
+    rig.complete(&[]);
+    assert!(!rig.disk.contains_key(&LogId::METADATA), "{:?}", rig.disk);
+    assert!(rig.queued.is_empty() && rig.broker.next_wake().is_none());
 }
 
 #[test]

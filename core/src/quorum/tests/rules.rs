@@ -67,7 +67,7 @@ impl One {
     }
 
     fn wait(&mut self) -> Vec<Output> {
-        self.now = self.quorum.next_deadline();
+        self.now = self.quorum.next_deadline().expect("something is due");
         self.quorum.tick(self.now, &self.log, &mut self.out);
         std::mem::take(&mut self.out)
     }

@@ -1,7 +1,6 @@
 //! Stories that chance seldom tells: whole quorums.
 
 use super::world::World;
-use crate::time::Instant;
 
 /// Voters with a leader and a record that all have.
 fn settled(voters: i32, seed: u64) -> (World, i32) {
@@ -89,7 +88,7 @@ fn a_leader_that_resigns_has_a_successor_at_once() {
     world.run(100);
     let next = world.leader().expect("no time-out was waited for");
     assert_ne!(next, leader);
-    assert!(world.process(leader).quorum.next_deadline() > Instant(0));
+    assert!(world.process(leader).quorum.next_deadline().is_some());
 }
 
 #[test]

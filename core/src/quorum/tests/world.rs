@@ -305,7 +305,7 @@ impl World {
         let of = |n: &Node| {
             let process = n.process.as_ref()?;
             let disk = process.writes.front().map(|(due, ..)| *due);
-            Some(disk.unwrap_or(Instant(u64::MAX)).min(process.quorum.next_deadline()).max(n.paused))
+            disk.into_iter().chain(process.quorum.next_deadline()).min().map(|at| at.max(n.paused))
         };
         let nodes = self.nodes.iter().filter_map(of);
         nodes.chain(self.flights.keys().map(|(at, _)| *at)).min()
@@ -352,7 +352,12 @@ impl World {
 
     fn wake(&mut self, id: i32) {
         let now = self.now;
-        if self.node(id).process.as_ref().is_some_and(|p| p.quorum.next_deadline() <= now) {
+        if self
+            .node(id)
+            .process
+            .as_ref()
+            .is_some_and(|p| p.quorum.next_deadline().is_some_and(|at| at <= now))
+        {
             self.step(id, |quorum, now, log, out| quorum.tick(now, log, out));
         }
     }

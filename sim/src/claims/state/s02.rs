@@ -36,9 +36,11 @@ impl Claim for MarksAdvance {
             let now = (log.high().0, log.start().0);
             let before = seen.insert(log.id(), now).unwrap_or(now);
             advances(topic, log.id().partition, before, now)?;
-            // Also what an earlier life of the process has committed, unless its disk was damaged.
+            // Also what an earlier life of the process has committed, unless its disk was damaged. How much of the metadata log is
+            // committed is known once the quorum has a leader again, and not before.
             let committed = ghost.logs.get(&log.id()).map_or(0, |known| known.committed);
-            if !scene.damaged {
+            let known = log.id() != LogId::METADATA || scene.broker.is_ready();
+            if !scene.damaged && known {
                 advances(topic, log.id().partition, (committed, now.1), now)?;
             }
         }
