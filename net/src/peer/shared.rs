@@ -1,0 +1,169 @@
+//! What all links of one broker share: who it is, who the others are, and who speaks to it at the moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use quipu_core::ids::BrokerId;
+use quipu_core::peer::hello::{self, Hello, Me};
+
+use crate::complaints::Complaints;
+use crate::peer::PeerLimits;
+use crate::peer::counts::PeerStats;
+use crate::peer::dialer;
+use crate::peer::link::{Link, LinkStatus};
+use crate::peer::queue::Queue;
+use crate::phase::Phases;
+use crate::rt::{Clock, Notify, Spawner};
+use crate::stats::add;
+
+/// Whose means these are, and who is linked to it.
+pub(super) struct Shared {
+    pub(super) limits: PeerLimits,
+    pub(super) seed: u64,
+    pub(super) clock: Clock,
+    pub(super) spawner: Spawner,
+    pub(super) complaints: Complaints,
+    pub(super) stats: PeerStats,
+    /// Whether it is all over.
+    pub(super) phases: Phases,
+    around: Mutex<Around>,
+}
+
+/// Whom this broker talks with. One lock, so that nobody is let in who has just been put out.
+struct Around {
+    me: Me,
+    links: BTreeMap<BrokerId, Arc<Link>>,
+    /// Who speaks to this broker, and what ends that.
+    ears: BTreeMap<BrokerId, Arc<Notify>>,
+}
+
+/// The right to be heard as a broker. It ends when another connection of the same broker gets it.
+pub(super) struct Ear {
+    shared: Arc<Shared>,
+    pub(super) from: BrokerId,
+    pub(super) end: Arc<Notify>,
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        let mut around = self.shared.around();
+        if around.ears.get(&self.from).is_some_and(|end| Arc::ptr_eq(end, &self.end)) {
+            around.ears.remove(&self.from);
+        }
+    }
+}
+
+impl Shared {
+    /// Must be called within the runtime that the links are to live in.
+    pub(super) fn new(me: Me, limits: PeerLimits, seed: u64) -> Shared {
+        let around = Around { me, links: BTreeMap::new(), ears: BTreeMap::new() };
+        Shared {
+            limits,
+            seed,
+            clock: Clock::new(),
+            spawner: Spawner::current(),
+            complaints: Complaints::default(),
+            stats: PeerStats::default(),
+            phases: Phases::default(),
+            around: Mutex::new(around),
+        }
+    }
+
+    fn around(&self) -> MutexGuard<'_, Around> {
+        self.around.lock().expect("no panic under this lock")
+    }
+
+    /// Who this broker is.
+    pub(super) fn me(&self) -> Me {
+        self.around().me.clone()
+    }
+
+    /// Queues an encoded message.
+    pub(super) fn send(&self, to: BrokerId, pieces: Vec<Bytes>) {
+        let dropped = match self.around().links.get(&to) {
+            Some(link) => link.push(pieces),
+            None => 1,
+        };
+        if dropped > 0 {
+            add(&self.stats.dropped, dropped);
+        }
+    }
+
+    /// See [`crate::peer::Peers::set_addresses`].
+    pub(super) fn set_addresses(self: &Arc<Shared>, mut addresses: BTreeMap<BrokerId, String>) {
+        let mut around = self.around();
+        addresses.remove(&around.me.id);
+        around.links.retain(|to, link| {
+            let stays = addresses.contains_key(to);
+            if !stays {
+                link.end.notify_one();
+            }
+            stays
+        });
+        around.ears.retain(|from, end| {
+            let stays = addresses.contains_key(from);
+            if !stays {
+                end.notify_one();
+            }
+            stays
+        });
+        for (to, address) in addresses {
+            let is_same = around.links.get(&to).is_some_and(|link| link.address == address);
+            if !is_same {
+                self.begin(&mut around, to, address);
+            }
+        }
+    }
+
+    /// See [`crate::peer::Peers::set_cluster`].
+    pub(super) fn set_cluster(self: &Arc<Shared>, cluster: &str) {
+        let mut around = self.around();
+        if around.me.cluster.as_deref() == Some(cluster) {
+            return;
+        }
+        around.me.cluster = Some(cluster.to_owned());
+        for end in std::mem::take(&mut around.ears).into_values() {
+            end.notify_one();
+        }
+        let all: Vec<(BrokerId, String)> =
+            around.links.iter().map(|(to, link)| (*to, link.address.clone())).collect();
+        for (to, address) in all {
+            self.begin(&mut around, to, address);
+        }
+    }
+
+    /// A link in the place of the one that there may be.
+    fn begin(self: &Arc<Shared>, around: &mut Around, to: BrokerId, address: String) {
+        let queue = match around.links.get(&to) {
+            Some(old) => {
+                old.end.notify_one();
+                old.take_queue()
+            }
+            None => Queue::new(self.limits.queue_messages, self.limits.queue_bytes),
+        };
+        let link = Arc::new(Link::new(to, address, queue));
+        around.links.insert(to, Arc::clone(&link));
+        self.spawner.spawn(dialer::keep(Arc::clone(self), link));
+    }
+
+    /// Whether a broker that greets is heard from now on, in the place of an older connection of it.
+    ///
+    /// # Errors
+    /// Why not: see [`hello::judge`].
+    pub(super) fn admit(self: &Arc<Shared>, hello: &Hello) -> Result<Ear, String> {
+        let mut around = self.around();
+        let expected: BTreeSet<BrokerId> = around.links.keys().copied().collect();
+        hello::judge(hello, &around.me, &expected)?;
+        let (from, end) = (hello.from, Arc::new(Notify::new()));
+        if let Some(older) = around.ears.insert(from, Arc::clone(&end)) {
+            older.notify_one();
+        }
+        Ok(Ear { shared: Arc::clone(self), from, end })
+    }
+
+    /// How the links are.
+    pub(super) fn links(&self) -> BTreeMap<BrokerId, LinkStatus> {
+        self.around().links.iter().map(|(to, link)| (*to, link.status())).collect()
+    }
+}
