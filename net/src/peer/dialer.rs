@@ -143,7 +143,8 @@ impl Dialer<'_> {
         let stats = &self.shared.stats;
         let mut pieces = VecDeque::new();
         loop {
-            let messages = self.link.take(&mut pieces);
+            let taken = self.link.take(&mut pieces, self.shared.clock.mono());
+            add(&stats.dropped, taken.dropped);
             if pieces.is_empty() {
                 if rt::timeout(self.shared.limits.keep_alive, self.link.queued()).await.is_some() {
                     continue;
@@ -154,7 +155,7 @@ impl Dialer<'_> {
                 Ok(written) => add(&stats.bytes_out, written),
                 Err(why) => return why,
             }
-            add(&stats.sent, messages);
+            add(&stats.sent, taken.messages);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
 use quipu_core::ids::BrokerId;
+use quipu_core::time::Instant;
 
-use crate::peer::queue::Queue;
+use crate::peer::queue::{Queue, Taken};
 use crate::rt::Notify;
 
 /// A link. Its dialer task has it, and the list of links while it is wanted.
@@ -26,6 +27,8 @@ pub(super) struct Link {
 struct State {
     queue: Queue,
     is_up: bool,
+    /// Whether the dialer is writing what it has taken.
+    is_writing: bool,
     trouble: Option<String>,
     dropped: u64,
 }
@@ -41,13 +44,13 @@ pub struct LinkStatus {
     pub waiting: usize,
     /// Their bytes.
     pub waiting_bytes: usize,
-    /// Messages that were dropped since there were too many.
+    /// Messages that were dropped, since there were too many or they had waited for too long.
     pub dropped: u64,
 }
 
 impl Link {
     pub(super) fn new(to: BrokerId, address: String, queue: Queue) -> Link {
-        let state = State { queue, is_up: false, trouble: None, dropped: 0 };
+        let state = State { queue, is_up: false, is_writing: false, trouble: None, dropped: 0 };
         Link { to, address, state: Mutex::new(state), queued: Notify::new(), end: Notify::new() }
     }
 
@@ -56,9 +59,9 @@ impl Link {
     }
 
     /// Puts a message behind the others: how many of the oldest had to go.
-    pub(super) fn push(&self, pieces: Vec<Bytes>) -> usize {
+    pub(super) fn push(&self, pieces: Vec<Bytes>, now: Instant) -> usize {
         let mut state = self.state();
-        let dropped = state.queue.push(pieces);
+        let dropped = state.queue.push(pieces, now);
         state.dropped += dropped as u64;
         drop(state);
         self.queued.notify_one();
@@ -66,13 +69,23 @@ impl Link {
     }
 
     /// See [`Queue::take`].
-    pub(super) fn take(&self, into: &mut VecDeque<Bytes>) -> usize {
-        self.state().queue.take(into)
+    pub(super) fn take(&self, into: &mut VecDeque<Bytes>, now: Instant) -> Taken {
+        let mut state = self.state();
+        let taken = state.queue.take(into, now);
+        state.is_writing = taken.messages > 0;
+        state.dropped += taken.dropped as u64;
+        taken
+    }
+
+    /// Whether something is on its way to the system: the link is up, and not everything has been written.
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.state();
+        state.is_up && (state.is_writing || state.queue.waiting().0 > 0)
     }
 
     /// Everything that waits, for another link to take over.
     pub(super) fn take_queue(&self) -> Queue {
-        std::mem::replace(&mut self.state().queue, Queue::new(0, 0))
+        self.state().queue.take_over()
     }
 
     /// For the dialer: waits until something may have been queued since this was last waited for.

@@ -29,10 +29,14 @@ pub use counts::PeerCounts;
 pub use link::LinkStatus;
 
 use crate::peer::entrance::Entrance;
+use crate::peer::queue::Bounds;
 use crate::peer::shared::Shared;
 use crate::phase::Phase;
-use crate::rt::Listener;
+use crate::rt::{self, Listener};
 use crate::stats::add;
+
+/// How often it is looked whether everything has been written at a stop.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
 
 /// How a broker is linked to others.
 #[derive(Clone, Debug)]
@@ -56,7 +60,9 @@ pub struct PeerLimits {
     pub queue_messages: usize,
     /// Bytes of the messages that wait for one link. One larger message still waits, alone.
     pub queue_bytes: usize,
-    /// Accepted connections that have not been greeted yet.
+    /// How long a message waits for a link before it is dropped: longer than that, its sender has asked anew.
+    pub queue_wait: Duration,
+    /// Accepted connections that have not greeted yet.
     pub unfinished: usize,
     /// How long a greeting and its answer may take.
     pub handshake: Duration,
@@ -78,6 +84,7 @@ impl Default for PeerLimits {
         PeerLimits {
             queue_messages: 1024,
             queue_bytes: 32 << 20,
+            queue_wait: Duration::from_secs(2),
             unfinished: 64,
             handshake: Duration::from_secs(5),
             connect: Duration::from_secs(3),
@@ -86,6 +93,12 @@ impl Default for PeerLimits {
             unanswered: Duration::from_secs(5),
             backoff: Backoff::default(),
         }
+    }
+}
+
+impl PeerLimits {
+    fn bounds(&self) -> Bounds {
+        Bounds { frames: self.queue_messages, bytes: self.queue_bytes, wait: self.queue_wait }
     }
 }
 
@@ -156,6 +169,17 @@ impl Peers {
     /// What was counted since the start.
     pub fn counts(&self) -> PeerCounts {
         self.shared.stats.counts()
+    }
+
+    /// Waits until everything that waits for a link that is up has been handed to the system, or `limit` has passed: for a broker
+    /// that stops, and wants its last words to be heard.
+    pub async fn drained(&self, limit: Duration) {
+        let written = async {
+            while self.shared.is_busy() {
+                rt::sleep(DRAIN_PAUSE).await;
+            }
+        };
+        rt::timeout(limit, written).await;
     }
 
     /// Ends all links and listens no more. What waits is dropped. Nothing is delivered once the tasks have noticed, and then what was

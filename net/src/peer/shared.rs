@@ -81,8 +81,9 @@ impl Shared {
 
     /// Queues an encoded message.
     pub(super) fn send(&self, to: BrokerId, pieces: Vec<Bytes>) {
+        let now = self.clock.mono();
         let dropped = match self.around().links.get(&to) {
-            Some(link) => link.push(pieces),
+            Some(link) => link.push(pieces, now),
             None => 1,
         };
         if dropped > 0 {
@@ -140,7 +141,7 @@ impl Shared {
                 old.end.notify_one();
                 old.take_queue()
             }
-            None => Queue::new(self.limits.queue_messages, self.limits.queue_bytes),
+            None => Queue::new(self.limits.bounds()),
         };
         let link = Arc::new(Link::new(to, address, queue));
         around.links.insert(to, Arc::clone(&link));
@@ -160,6 +161,11 @@ impl Shared {
             older.notify_one();
         }
         Ok(Ear { shared: Arc::clone(self), from, end })
+    }
+
+    /// Whether anything is on its way out.
+    pub(super) fn is_busy(&self) -> bool {
+        self.around().links.values().any(|link| link.is_busy())
     }
 
     /// How the links are.

@@ -53,7 +53,8 @@ impl Broker {
     pub(crate) fn start_at(listen: SocketAddr, me: Me, change: impl FnOnce(&mut PeerLimits)) -> Broker {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(2).enable_all().build().unwrap();
-        let mut limits = PeerLimits::default();
+        // On a busy machine nothing is to be too late.
+        let mut limits = PeerLimits { queue_wait: PATIENCE, ..PeerLimits::default() };
         change(&mut limits);
         let (id, addresses) = (me.id, BTreeMap::new());
         let options = PeerOptions { me, listen, addresses, seed: 1, limits };
@@ -84,6 +85,12 @@ impl Broker {
 
     pub(crate) fn send(&self, to: BrokerId, message: PeerMessage) {
         self.peers().send(to, message);
+    }
+
+    /// Waits until everything has been written.
+    pub(crate) fn drain(&self) {
+        let runtime = self.runtime.as_ref().expect("it runs until it is dropped");
+        runtime.block_on(self.peers().drained(PATIENCE));
     }
 
     pub(crate) fn counts(&self) -> PeerCounts {

@@ -254,3 +254,16 @@ fn a_broker_that_left_is_heard_no_more_and_the_cluster_may_be_learnt_late() {
     b.know(&[(a.id, a.address)]);
     a.wait_until("it is refused", |a| a.link(b.id).trouble.is_some_and(|why| why.contains("\"B\"")));
 }
+
+#[test]
+fn what_a_broker_says_last_is_heard_before_its_links_end() {
+    let (a, b) = (Broker::start_with(1, |limits| limits.queue_messages = 10_000), Broker::start(2, "A"));
+    introduce(&a, &b);
+    a.send(b.id, numbered(0));
+    assert_eq!(number(&b.hear().1), 0);
+    (1..=2000).for_each(|n| a.send(b.id, records(n, vec![batch(0, &[1; 1000])])));
+    a.drain();
+    assert_eq!((a.link(b.id).waiting, a.counts().sent), (0, 2001));
+    drop(a);
+    assert!((1..=2000).all(|n| number(&b.hear().1) == n));
+}
