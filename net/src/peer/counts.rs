@@ -12,6 +12,7 @@ pub(super) struct PeerStats {
     pub(super) bytes_in: AtomicU64,
     pub(super) linked: AtomicU64,
     pub(super) accepted: AtomicU64,
+    pub(super) doubled: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) cut: AtomicU64,
 }
@@ -33,6 +34,8 @@ pub struct PeerCounts {
     pub linked: u64,
     /// Connections of other brokers that were welcome.
     pub accepted: u64,
+    /// Those among them of a broker that another process with the same node.id had taken the place of.
+    pub doubled: u64,
     /// Connections that were not: strangers, other clusters, too many at once.
     pub refused: u64,
     /// Connections that were, and were closed for what came on them, or since nothing did.
@@ -49,6 +52,7 @@ impl PeerStats {
             bytes_in: self.bytes_in.load(Relaxed),
             linked: self.linked.load(Relaxed),
             accepted: self.accepted.load(Relaxed),
+            doubled: self.doubled.load(Relaxed),
             refused: self.refused.load(Relaxed),
             cut: self.cut.load(Relaxed),
         }

@@ -18,7 +18,7 @@ use crate::phase::Phase;
 use crate::rt::{self, Either, WriteSide};
 use crate::stats::add;
 
-/// A link that was up for less than this was not: the waits go on growing, and the outage counts as one.
+/// A link that was up for less than this does not end an outage: the waits go on growing, and nothing is told anew.
 const STEADY: Duration = Duration::from_secs(1);
 
 /// Keeps a link up as long as it is wanted.
@@ -70,7 +70,7 @@ impl Dialer<'_> {
         self.link.is_down(&down.to_string());
         let Link { to, address, .. } = self.link;
         match self.outage.is_news(down) {
-            true => tracing::warn!("no link to broker {to} at {address}: {down}; trying on"),
+            true => tracing::warn!("no link to broker {to} at {address}: {down}; trying again"),
             false => tracing::debug!("no link to broker {to} at {address}: {down}"),
         }
     }

@@ -42,6 +42,14 @@ async fn live(arrival: Arrival) {
     };
     add(&shared.stats.accepted, 1);
     let from = ear.from;
+    if ear.is_doubled {
+        add(&shared.stats.doubled, 1);
+        let what = format_args!(
+            "two brokers with node.id={from} end one another's connections, the latest from {address}: stop one, or give it \
+             another node.id"
+        );
+        shared.complaints.warn(address.ip(), shared.clock.mono(), what);
+    }
     tracing::debug!("broker {from} speaks on a connection from {address}");
     let end = Arc::clone(&ear.end);
     let hearing = Hearing { shared: &shared, stream, write, deliver: &*deliver, from };

@@ -34,8 +34,17 @@ pub(super) struct Shared {
 struct Around {
     me: Me,
     links: BTreeMap<BrokerId, Arc<Link>>,
-    /// Who speaks to this broker, and what ends that.
-    ears: BTreeMap<BrokerId, Arc<Notify>>,
+    /// Who speaks to this broker.
+    voices: BTreeMap<BrokerId, Voice>,
+}
+
+/// The connection on which a broker speaks.
+struct Voice {
+    /// What ends it.
+    end: Arc<Notify>,
+    incarnation: u64,
+    /// The other life of that broker whose connection this one, or one before it, has taken the place of.
+    replaced: Option<u64>,
 }
 
 /// The right to be heard as a broker. It ends when another connection of the same broker gets it.
@@ -43,13 +52,15 @@ pub(super) struct Ear {
     shared: Arc<Shared>,
     pub(super) from: BrokerId,
     pub(super) end: Arc<Notify>,
+    /// Whether this life of the broker was replaced by another one, and is back: they are two processes.
+    pub(super) is_doubled: bool,
 }
 
 impl Drop for Ear {
     fn drop(&mut self) {
         let mut around = self.shared.around();
-        if around.ears.get(&self.from).is_some_and(|end| Arc::ptr_eq(end, &self.end)) {
-            around.ears.remove(&self.from);
+        if around.voices.get(&self.from).is_some_and(|voice| Arc::ptr_eq(&voice.end, &self.end)) {
+            around.voices.remove(&self.from);
         }
     }
 }
@@ -57,7 +68,7 @@ impl Drop for Ear {
 impl Shared {
     /// Must be called within the runtime that the links are to live in.
     pub(super) fn new(me: Me, limits: PeerLimits, seed: u64) -> Shared {
-        let around = Around { me, links: BTreeMap::new(), ears: BTreeMap::new() };
+        let around = Around { me, links: BTreeMap::new(), voices: BTreeMap::new() };
         Shared {
             limits,
             seed,
@@ -102,10 +113,10 @@ impl Shared {
             }
             stays
         });
-        around.ears.retain(|from, end| {
+        around.voices.retain(|from, voice| {
             let stays = addresses.contains_key(from);
             if !stays {
-                end.notify_one();
+                voice.end.notify_one();
             }
             stays
         });
@@ -124,8 +135,8 @@ impl Shared {
             return;
         }
         around.me.cluster = Some(cluster.to_owned());
-        for end in std::mem::take(&mut around.ears).into_values() {
-            end.notify_one();
+        for voice in std::mem::take(&mut around.voices).into_values() {
+            voice.end.notify_one();
         }
         let all: Vec<(BrokerId, String)> =
             around.links.iter().map(|(to, link)| (*to, link.address.clone())).collect();
@@ -156,11 +167,17 @@ impl Shared {
         let mut around = self.around();
         let expected: BTreeSet<BrokerId> = around.links.keys().copied().collect();
         hello::judge(hello, &around.me, &expected)?;
-        let (from, end) = (hello.from, Arc::new(Notify::new()));
-        if let Some(older) = around.ears.insert(from, Arc::clone(&end)) {
-            older.notify_one();
+        let (from, end, incarnation) = (hello.from, Arc::new(Notify::new()), hello.incarnation);
+        let mut voice = Voice { end: Arc::clone(&end), incarnation, replaced: None };
+        let mut is_doubled = false;
+        if let Some(older) = around.voices.remove(&from) {
+            older.end.notify_one();
+            let is_same = older.incarnation == incarnation;
+            voice.replaced = if is_same { older.replaced } else { Some(older.incarnation) };
+            is_doubled = !is_same && older.replaced == Some(incarnation);
         }
-        Ok(Ear { shared: Arc::clone(self), from, end })
+        around.voices.insert(from, voice);
+        Ok(Ear { shared: Arc::clone(self), from, end, is_doubled })
     }
 
     /// Whether anything is on its way out.

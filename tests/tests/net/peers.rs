@@ -176,6 +176,22 @@ fn a_newer_connection_of_a_broker_takes_the_place_of_the_older() {
 }
 
 #[test]
+fn two_brokers_with_one_node_id_are_noticed_and_a_restart_is_not_taken_for_that() {
+    let (broker, _mute) = listening(|_| {});
+    let mut held = Vec::new();
+    for (incarnation, doubled) in [(5, 0), (6, 0), (6, 0), (7, 0), (6, 1), (7, 2)] {
+        let mut stranger = Stranger::connect(broker.address);
+        stranger.say(&Hello { incarnation, ..me(1, "A").hello(broker.id) }.to_bytes());
+        assert!(matches!(stranger.reception(), Reception::Welcome(_)));
+        stranger.say(&bytes(&numbered(1)));
+        // It has been counted before it is heard.
+        broker.hear();
+        assert_eq!(broker.counts().doubled, doubled, "{incarnation}");
+        held.push(stranger);
+    }
+}
+
+#[test]
 fn a_damaged_frame_ends_the_connection_after_what_came_before_it() {
     let (broker, _mute) = listening(|_| {});
     let mut damaged = bytes(&records(2, vec![batch(0, b"some value")])).to_vec();
