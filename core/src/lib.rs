@@ -17,6 +17,7 @@ pub mod group;
 pub mod ids;
 pub mod log;
 mod mix;
+pub mod peer;
 pub mod producer;
 pub mod quorum;
 pub mod record;

@@ -4,6 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use quipu_core::ids::{BrokerId, LeaderEpoch, Offset};
+use quipu_core::peer::frame as peer_frame;
+use quipu_core::peer::front::FRONT;
+use quipu_core::peer::hello::{Me, Reception};
+use quipu_core::peer::message::PeerMessage;
+use quipu_core::quorum::messages::{Answer, Body, Fetch, Message, Question, Refusal, Tip, Vote};
+use quipu_core::quorum::voters::Voter;
 use quipu_core::record::{BatchBuilder, Codec};
 use quipu_core::time::Timestamp;
 use quipu_core::wire::{ApiKey, decode_request, decode_response};
@@ -24,6 +31,7 @@ fn main() {
         }
     }
     batches();
+    peers();
 }
 
 /// The shortest request of that version whose body has only bytes of that value: zeros give empty arrays in the older
@@ -65,6 +73,40 @@ fn batches() {
         plain.push(Timestamp(6), None, Some(b"v"));
         write("batch", &format!("{codec}-wrapped"), &[&[form, 0, 2], &plain.build().body()[..]].concat());
     }
+}
+
+fn peers() {
+    let voter = Voter { id: BrokerId(3), directory: [7; 16] };
+    let tip = Tip { epoch: LeaderEpoch(4), end: Offset(1000) };
+    let mut batch = BatchBuilder::new();
+    batch.push(Timestamp(5), Some(b"k"), Some(b"v"));
+    let batch = batch.build();
+    let batches = vec![batch.clone(), batch.clone()];
+    let bodies = [
+        ("vote", Body::Question(Question::Vote(Vote { pre: true, candidate: voter, tip }))),
+        ("begin", Body::Question(Question::Begin)),
+        ("end", Body::Question(Question::End { successors: vec![BrokerId(2), BrokerId(1)] })),
+        ("fetch", Body::Question(Question::Fetch(Fetch { by: voter, tip, flushed: Offset(9) }))),
+        ("voted", Body::Answer(Answer::Vote { by: voter, granted: true, leader: Some(BrokerId(1)) })),
+        ("records", Body::Answer(Answer::Records { batches, high: Offset(12) })),
+        ("diverging", Body::Answer(Answer::Diverging(tip))),
+        ("refused", Body::Answer(Answer::Refused { why: Refusal::NotLeader, leader: None })),
+        ("heard", Body::Answer(Answer::Heard)),
+        ("flushed", Body::Flushed(Offset(12))),
+    ];
+    for (name, body) in bodies {
+        let message = PeerMessage::Quorum(Message { correlation: 300, epoch: LeaderEpoch(5), body });
+        let bytes = peer_frame::encode(&message).expect("it is small").concat();
+        write("peer", name, &[&[0], &bytes[peer_frame::PREFIX_BYTES..]].concat());
+    }
+    write("peer", "batch", &[&[1], &batch.to_bytes()[..]].concat());
+    let (id, cluster) = (BrokerId(1), Some("A".to_owned()));
+    let me = Me { cluster, id, directory: [7; 16], incarnation: 9 };
+    let greeting = |bytes: Vec<u8>| bytes[FRONT.len() + peer_frame::PREFIX_BYTES..].to_vec();
+    write("peer", "hello", &[&[2][..], &greeting(me.hello(BrokerId(2)).to_bytes())].concat());
+    write("peer", "welcome", &[&[3][..], &greeting(Reception::Welcome(me.welcome()).to_bytes())].concat());
+    write("peer", "unwelcome", &[&[3][..], &greeting(Reception::refused("no").to_bytes())].concat());
+    write("peer", "front", &[&[4][..], &FRONT].concat());
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {

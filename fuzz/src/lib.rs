@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod frame;
+pub mod peer;
 pub mod response;
 
 /// What takes any bytes at all and panics when a property does not hold.
@@ -11,4 +12,4 @@ pub type Target = fn(&[u8]);
 
 /// Every target by the name of its binary, of its folder of seeds and of its folder of regressions.
 pub const TARGETS: &[(&str, Target)] =
-    &[("frame", frame::run), ("response", response::run), ("batch", batch::run)];
+    &[("frame", frame::run), ("response", response::run), ("batch", batch::run), ("peer", peer::run)];

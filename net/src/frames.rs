@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
+use quipu_core::peer::front::FRONT;
 
 use crate::limits::Limits;
 
@@ -33,6 +34,7 @@ pub(crate) enum FrameError {
     OtherTooLong { api_key: i16, bytes: usize, limit: usize },
     Http,
     Tls,
+    Peer,
 }
 
 impl fmt::Display for FrameError {
@@ -50,6 +52,10 @@ impl fmt::Display for FrameError {
             }
             FrameError::Http => f.write_str("this looks like HTTP, but here Kafka's protocol is spoken"),
             FrameError::Tls => f.write_str("this looks like TLS, but this listener is plaintext"),
+            FrameError::Peer => f.write_str(
+                "this is another broker of Quipu, but here clients connect: brokers talk at quipu.peer.listen; look at \
+                 its quipu.voters",
+            ),
         }
     }
 }
@@ -183,6 +189,7 @@ fn foreign(start: [u8; 4]) -> Option<FrameError> {
             Some(FrameError::Http)
         }
         [0x16, 3, 0..=4, _] => Some(FrameError::Tls),
+        _ if FRONT.starts_with(&start) => Some(FrameError::Peer),
         _ => None,
     }
 }
@@ -248,6 +255,7 @@ mod tests {
             (&[0x7f, 0xff, 0xff, 0xff], FrameError::TooLong { bytes: 0x7fff_ffff, limit: 100 << 20 }),
             (b"GET ", FrameError::Http),
             (&[0x16, 3, 1, 2], FrameError::Tls),
+            (b"QPEE", FrameError::Peer),
         ] {
             let mut frames = frames();
             feed(&mut frames, prefix);

@@ -19,6 +19,7 @@ mod listener;
 pub mod node;
 mod outbox;
 mod pace;
+pub mod peer;
 pub mod phase;
 mod reads;
 mod requests;

@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use bytes::Bytes;
+use quipu_core::peer::frame::decode;
 use quipu_core::wire::{ApiKey, decode_request, decode_response};
 
 /// The system's allocator, with the bytes in use and their peak.
@@ -64,6 +65,7 @@ fn no_frame_costs_more_than_a_small_multiple_of_its_length() {
         b"\x00\x98\x96\x80".to_vec(), // a plain count of ten million
         b"\x7f\xff\xff\xff".to_vec(),
     ];
+    check_peers(&claims);
     for &key in ApiKey::ALL {
         for version in key.accepted() {
             for claim in &claims {
@@ -82,6 +84,29 @@ fn no_frame_costs_more_than_a_small_multiple_of_its_length() {
             }
         }
     }
+}
+
+/// The same of what other brokers send: the header may claim what it likes.
+fn check_peers(claims: &[Vec<u8>]) {
+    let header = |header: &[u8]| [&(header.len() as u32).to_be_bytes()[..], header].concat();
+    for claim in claims {
+        for lead in 0..40 {
+            for fill in [0, 1, 2] {
+                check_peer(header(&[vec![fill; lead], claim.clone()].concat()));
+                check_peer(header(&[vec![fill; lead], claim.clone(), vec![1; 64 * 1024]].concat()));
+            }
+        }
+        check_peer([&claim[..], &vec![1; 64 * 1024]].concat());
+        // Who may succeed: behind an empty list of sizes, the number of the question and its epoch.
+        check_peer(header(&[b"\x00\x00\x01\x02\x00\x02", &claim[..], &[2; 1000]].concat()));
+    }
+}
+
+fn check_peer(frame: Vec<u8>) {
+    let frame = Bytes::from(frame);
+    let limit = BASE + PER_BYTE * frame.len();
+    let cost = peak(|| drop(decode(frame.clone())));
+    assert!(cost <= limit, "a frame of {} bytes cost {cost}", frame.len());
 }
 
 fn check(key: ApiKey, version: i16, frame: &Bytes) {

@@ -7,7 +7,7 @@ use crate::quorum::voters::Voter;
 use crate::record::Batch;
 
 /// A message, and the epoch that its sender is in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Message {
     /// A question's number among its sender's, and the same in its answer. Nothing else has one that counts.
     pub correlation: u64,
@@ -18,7 +18,7 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Body {
     /// It wants an answer.
     Question(Question),
@@ -29,7 +29,7 @@ pub enum Body {
 }
 
 /// What is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
     /// For a vote.
     Vote(Vote),
@@ -76,7 +76,7 @@ pub struct Fetch {
 }
 
 /// What is answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
     /// To a vote.
     Vote {
@@ -89,7 +89,8 @@ pub enum Answer {
     },
     /// To a fetch, by the leader: what follows there, and its high watermark.
     Records {
-        /// Whole batches, in order.
+        /// Whole batches, in order. Between brokers they ride behind the message, as they are.
+        #[serde(skip)]
         batches: Vec<Batch>,
         /// The leader's high watermark.
         high: Offset,

@@ -17,6 +17,7 @@ use quipu_core::wire::{Request, Response};
 
 use crate::rt::{self, OwnedSemaphorePermit, Semaphore, Spawner, mpsc, oneshot};
 use driver::{Driver, Order};
+pub(crate) use wire::connect_words;
 
 /// Orders that wait for the client's task.
 const ORDERS: usize = 1024;

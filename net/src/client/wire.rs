@@ -155,7 +155,7 @@ async fn write_all(write: &mut WriteSide, mut chunks: Vec<Bytes>) -> io::Result<
 }
 
 /// Why a connection cannot be opened, for people.
-pub(super) fn connect_words(error: &io::Error) -> String {
+pub(crate) fn connect_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused: nobody listens there".into(),
         io::ErrorKind::TimedOut => "no answer: the host is down, or a firewall drops the packets".into(),

@@ -1,8 +1,11 @@
-//! The shell against real sockets, in one process: order of answers, bad input, bounds.
+//! The shell against real sockets, in one process: order of answers, bad input, bounds; and brokers among
+//! themselves.
 
 mod ahead;
 mod bad_input;
 mod bounds;
 mod client;
 mod order;
+mod peer;
+mod peers;
 mod server;

@@ -4,13 +4,14 @@ use crate::exceptions::IMPORTS_ON_ONE_FLOOR;
 use crate::source::{House, Source, is_name, places};
 
 /// The rooms of core, lowest floor first.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 9] = [
     &["ids", "mix", "time"],
     &["caller", "record", "disk", "producer", "config"],
     &["wire", "storage"],
     &["log", "client", "coordinator"],
     &["replica", "cluster", "group", "txn"],
     &["quorum"],
+    &["peer"],
     &["broker"],
     &["exchange"],
 ];
