@@ -137,7 +137,29 @@ impl Fold {
                 }
             }
             Fact::ConfigSet { of, name, value } => set(self.configs.entry(of).or_default(), name, value),
-            Fact::ProducerIdsAllocated { next } => self.next_producer_id = self.next_producer_id.max(next),
+            Fact::ProducerIdsAllocated { next: end } | Fact::ProducerIdsGranted { end, .. } => {
+                self.next_producer_id = self.next_producer_id.max(end);
+            }
+            Fact::BrokerRegistered { broker, incarnation, .. } => {
+                self.incarnations.insert(broker.0, incarnation);
+            }
+            Fact::BrokerUnregistered { broker, incarnation } => {
+                if self.incarnations.get(&broker.0) == Some(&incarnation) {
+                    self.incarnations.remove(&broker.0);
+                }
+            }
+            Fact::PartitionChanged { topic, partition, change } => {
+                let known =
+                    self.topics.get_mut(&topic).and_then(|t| t.partitions.get_mut(partition as usize));
+                if let (Some(state), Some(leader)) = (known, change.leader) {
+                    *state = (leader.map_or(-1, |l| l.0), state.1 + 1);
+                }
+            }
+            Fact::BrokerFenced { .. }
+            | Fact::BrokerUnfenced { .. }
+            | Fact::BrokerStopping { .. }
+            | Fact::QuorumFormed { .. }
+            | Fact::LeaderElected { .. } => {}
         }
     }
 }
@@ -154,9 +176,10 @@ fn of_image(image: &MetadataImage) -> Fold {
     let topic = |t: &quipu_core::cluster::image::Topic| Topic {
         name: t.name.clone(),
         configs: t.configs.clone(),
-        partitions: t.partitions.iter().map(|p| (p.leader.0, p.leader_epoch.0)).collect(),
+        partitions: t.partitions.iter().map(|p| (p.leader.map_or(-1, |l| l.0), p.leader_epoch.0)).collect(),
     };
-    let incarnations: BTreeMap<i32, u64> = image.brokers().iter().map(|(id, i)| (id.0, *i)).collect();
+    let incarnations: BTreeMap<i32, u64> =
+        image.brokers().iter().map(|(id, r)| (id.0, r.incarnation)).collect();
     let owners = incarnations.keys().map(|id| ConfigOwner::Broker(quipu_core::ids::BrokerId(*id)));
     let owners = owners.chain([ConfigOwner::Cluster]);
     Fold {
