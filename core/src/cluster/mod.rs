@@ -2,6 +2,7 @@
 
 pub mod additions;
 pub mod brokers;
+pub mod change;
 pub mod controller;
 pub mod facts;
 pub mod image;
