@@ -182,7 +182,9 @@ impl World {
         };
         asked.leader_epoch.0 -= stale(&mut self.draw);
         if let Ok((fact, told)) = alter_partition(&self.stage.view(), &asked) {
-            let joined = asked.isr.iter().map(|m| m.broker).collect();
+            // A run that is over says nothing of the disk that is there now.
+            let current = asked.isr.iter().filter(|m| self.runs[&m.broker.0].0 == m.incarnation);
+            let joined = current.map(|m| m.broker).collect();
             self.take("alter", fact, Cause::CaughtUp(log, joined));
             assert_eq!(self.stage.image.partition(log), Some(&told));
         }

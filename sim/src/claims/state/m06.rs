@@ -140,6 +140,13 @@ impl Fold {
             Fact::ProducerIdsAllocated { next: end } | Fact::ProducerIdsGranted { end, .. } => {
                 self.next_producer_id = self.next_producer_id.max(end);
             }
+            other => self.take_of_several(other),
+        }
+    }
+
+    /// What only a cluster of several brokers says.
+    fn take_of_several(&mut self, fact: Fact) {
+        match fact {
             Fact::BrokerRegistered { broker, incarnation, .. } => {
                 self.incarnations.insert(broker.0, incarnation);
             }
@@ -155,11 +162,8 @@ impl Fold {
                     *state = (leader.map_or(-1, |l| l.0), state.1 + 1);
                 }
             }
-            Fact::BrokerFenced { .. }
-            | Fact::BrokerUnfenced { .. }
-            | Fact::BrokerStopping { .. }
-            | Fact::QuorumFormed { .. }
-            | Fact::LeaderElected { .. } => {}
+            // Nothing that is compared here.
+            _ => {}
         }
     }
 }
