@@ -75,7 +75,11 @@ impl MetadataImage {
                 (self.cluster_id, self.voters) = (Some(cluster_id.clone()), voters.clone());
             }
             Fact::LeaderElected { leader, epoch } => self.metadata_leader = Some((*leader, *epoch)),
-            other => self.broker_changed(other),
+            Fact::BrokerRegistered { .. }
+            | Fact::BrokerFenced { .. }
+            | Fact::BrokerUnfenced { .. }
+            | Fact::BrokerStopping { .. }
+            | Fact::BrokerUnregistered { .. } => self.broker_changed(fact),
         }
     }
 

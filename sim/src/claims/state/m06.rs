@@ -151,9 +151,7 @@ impl Fold {
                 self.incarnations.insert(broker.0, incarnation);
             }
             Fact::BrokerUnregistered { broker, incarnation } => {
-                if self.incarnations.get(&broker.0) == Some(&incarnation) {
-                    self.incarnations.remove(&broker.0);
-                }
+                self.incarnations.retain(|id, run| (*id, *run) != (broker.0, incarnation));
             }
             Fact::PartitionChanged { topic, partition, change } => {
                 let known =
