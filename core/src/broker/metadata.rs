@@ -122,7 +122,7 @@ impl Broker {
         MetadataResponsePartition {
             error_code,
             partition_index: index as i32,
-            leader_id: if error_code == ErrorCode::NONE { state.leader.0 } else { -1 },
+            leader_id: state.leader.filter(|_| error_code == ErrorCode::NONE).map_or(-1, |leader| leader.0),
             leader_epoch: state.leader_epoch.0,
             replica_nodes: state.replicas.iter().map(|b| b.0).collect(),
             isr_nodes: state.isr.iter().map(|b| b.0).collect(),

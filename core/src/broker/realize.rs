@@ -40,6 +40,16 @@ impl Broker {
             Fact::ConfigSet { of: ConfigOwner::Topic(id), .. } => self.reconfigure_topic(*id),
             Fact::ConfigSet { .. } => self.reconfigure(turn),
             Fact::ProducerIdsAllocated { next } => self.producer_ids_allocated(turn, *next),
+            // What only several brokers decide: a node alone has none of it.
+            Fact::BrokerRegistered { .. }
+            | Fact::BrokerFenced { .. }
+            | Fact::BrokerUnfenced { .. }
+            | Fact::BrokerStopping { .. }
+            | Fact::BrokerUnregistered { .. }
+            | Fact::PartitionChanged { .. }
+            | Fact::QuorumFormed { .. }
+            | Fact::LeaderElected { .. }
+            | Fact::ProducerIdsGranted { .. } => {}
         }
     }
 

@@ -80,7 +80,7 @@ impl Broker {
     /// Decides a new topic against what is decided already, in this request too.
     fn decide_new<'a>(&mut self, topic: NewTopic, additions: &'a mut Additions) -> Result<&'a Fact, Refusal> {
         let id = self.draw_topic_id();
-        additions.create(self.controller.draft(), &self.brokers(), topic, id)
+        additions.create(self.controller.draft(), topic, id)
     }
 
     /// An id that no topic has had: 128 bits drawn from this run's seed, and none of Kafka's reserved ones.
@@ -284,7 +284,7 @@ impl Broker {
         }
         let given: Option<Vec<Vec<i32>>> =
             asked.assignments.as_ref().map(|list| list.iter().map(|a| a.broker_ids.clone()).collect());
-        additions.grow(topic, asked.count, given.as_deref(), &self.brokers()).map(|_| ())
+        additions.grow(self.controller.draft(), topic, asked.count, given.as_deref()).map(|_| ())
     }
 }
 

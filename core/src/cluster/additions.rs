@@ -6,7 +6,7 @@ use crate::cluster::facts::Fact;
 use crate::cluster::image::{MetadataImage, Topic};
 use crate::cluster::names;
 use crate::cluster::topics::{self, NewTopic, Refusal};
-use crate::ids::{BrokerId, TopicId};
+use crate::ids::TopicId;
 use crate::wire::error::ErrorCode;
 
 /// Most partitions that one request may add (Kafka: `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`). A frame has room
@@ -23,13 +23,7 @@ pub struct Additions {
 
 impl Additions {
     /// Adds a topic. Answers the fact, or why it may not be.
-    pub fn create(
-        &mut self,
-        image: &MetadataImage,
-        brokers: &[BrokerId],
-        topic: NewTopic,
-        id: TopicId,
-    ) -> Result<&Fact, Refusal> {
+    pub fn create(&mut self, image: &MetadataImage, topic: NewTopic, id: TopicId) -> Result<&Fact, Refusal> {
         let shown = shown(&topic.name);
         if self.shown.contains(&shown) {
             return Err((
@@ -40,7 +34,7 @@ impl Additions {
         let partitions =
             if topic.assignments.is_empty() { topic.partitions } else { topic.assignments.len() as i32 };
         self.has_room(partitions)?;
-        let fact = topics::create(image, brokers, topic, id)?;
+        let fact = topics::create(image, topic, id)?;
         self.shown.insert(shown);
         Ok(self.add(partitions, fact))
     }
@@ -48,14 +42,14 @@ impl Additions {
     /// Adds partitions to a topic until it has `count`. Answers the fact, or why it may not be.
     pub fn grow(
         &mut self,
+        image: &MetadataImage,
         topic: &Topic,
         count: i32,
         given: Option<&[Vec<i32>]>,
-        brokers: &[BrokerId],
     ) -> Result<&Fact, Refusal> {
         let more = count.saturating_sub(topic.partitions.len() as i32);
         self.has_room(more)?;
-        let fact = topics::grow(topic, count, given, brokers)?;
+        let fact = topics::grow(image, topic, count, given)?;
         Ok(self.add(more, fact))
     }
 
@@ -95,8 +89,14 @@ fn shown(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::cluster::image::Configs;
+    use crate::ids::BrokerId;
 
-    const ONE: &[BrokerId] = &[BrokerId(1)];
+    /// An image with one broker.
+    fn alone() -> MetadataImage {
+        let mut image = MetadataImage::default();
+        image.apply(&Fact::BrokerStarted { broker: BrokerId(1), incarnation: 7 });
+        image
+    }
 
     fn add(to: &mut Additions, name: &str, partitions: i32) -> ErrorCode {
         let topic = NewTopic {
@@ -106,8 +106,7 @@ mod tests {
             assignments: Vec::new(),
             configs: Configs::new(),
         };
-        let image = MetadataImage::default();
-        to.create(&image, ONE, topic, TopicId([7; 16])).map_or_else(|(code, _)| code, |_| ErrorCode::NONE)
+        to.create(&alone(), topic, TopicId([7; 16])).map_or_else(|(code, _)| code, |_| ErrorCode::NONE)
     }
 
     #[test]
@@ -131,14 +130,14 @@ mod tests {
 
     #[test]
     fn partitions_that_a_topic_grows_by_count() {
-        let mut image = MetadataImage::default();
+        let mut image = alone();
         let mut made = Additions::default();
         add(&mut made, "t", 5);
         made.into_facts().iter().for_each(|fact| image.apply(fact));
         let topic = image.topic("t").unwrap();
         let mut grown = Additions::default();
         let mut ask =
-            |count| grown.grow(topic, count, None, ONE).map_or_else(|(code, _)| code, |_| ErrorCode::NONE);
+            |count| grown.grow(&image, topic, count, None).map_or_else(|(code, _)| code, |_| ErrorCode::NONE);
         assert_eq!(ask(10_006), ErrorCode::POLICY_VIOLATION);
         assert_eq!(ask(10_000), ErrorCode::NONE);
         assert_eq!(ask(11), ErrorCode::POLICY_VIOLATION);

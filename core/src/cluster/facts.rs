@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{BrokerId, TopicId};
+use crate::cluster::brokers::{DirectoryId, Endpoint, PeerAddress};
+use crate::cluster::partition::PartitionChange;
+use crate::ids::{BrokerId, LeaderEpoch, Offset, TopicId};
 
 /// The format of a fact's encoding; a later one may add variants at the end.
 const FORMAT: u8 = 1;
@@ -56,6 +58,85 @@ pub enum Fact {
         /// The next one to give out.
         next: i64,
     },
+    /// A broker has registered: it is kept out until it has read this (Kafka: `RegisterBrokerRecord`).
+    BrokerRegistered {
+        /// Which broker.
+        broker: BrokerId,
+        /// This run of its process. Never the same twice.
+        incarnation: u64,
+        /// Where in the metadata log the facts of this registration begin.
+        at: Offset,
+        /// Its data directory.
+        directory: DirectoryId,
+        /// Where clients reach it.
+        endpoints: Vec<Endpoint>,
+        /// Where brokers reach it.
+        peer: PeerAddress,
+        /// `broker.rack`.
+        rack: Option<String>,
+    },
+    /// A broker was fenced (Kafka: `BrokerRegistrationChangeRecord`, as the next two).
+    BrokerFenced {
+        /// Which broker.
+        broker: BrokerId,
+        /// Which run of it.
+        incarnation: u64,
+    },
+    /// A broker takes part from now on.
+    BrokerUnfenced {
+        /// Which broker.
+        broker: BrokerId,
+        /// Which run of it.
+        incarnation: u64,
+    },
+    /// A broker has begun its controlled shutdown.
+    BrokerStopping {
+        /// Which broker.
+        broker: BrokerId,
+        /// Which run of it.
+        incarnation: u64,
+    },
+    /// A broker belongs to the cluster no longer (Kafka: `UnregisterBrokerRecord`).
+    BrokerUnregistered {
+        /// Which broker.
+        broker: BrokerId,
+        /// Which run of it.
+        incarnation: u64,
+    },
+    /// A partition has changed.
+    PartitionChanged {
+        /// Its topic.
+        topic: TopicId,
+        /// Its number within the topic.
+        partition: i32,
+        /// What is new.
+        change: PartitionChange,
+    },
+    /// A quorum was formed: the first record of its metadata log.
+    QuorumFormed {
+        /// The cluster's id.
+        cluster_id: String,
+        /// The voters, each with its data directory (KIP-853).
+        voters: BTreeMap<BrokerId, DirectoryId>,
+    },
+    /// A leader of the metadata log was elected: the first record of each of its epochs (Kafka: `LeaderChangeMessage`).
+    LeaderElected {
+        /// Who.
+        leader: BrokerId,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+    },
+    /// Producer ids were given out to one broker (Kafka: `ProducerIdsRecord`).
+    ProducerIdsGranted {
+        /// Whom they belong to.
+        broker: BrokerId,
+        /// Which run of it.
+        incarnation: u64,
+        /// The first one.
+        first: i64,
+        /// The one after the last.
+        end: i64,
+    },
 }
 
 /// Whose config a config is.
@@ -101,5 +182,47 @@ mod tests {
         bytes[0] = 9;
         assert!(Fact::decode(&bytes).unwrap_err().contains("format 9"));
         assert!(Fact::decode(&[FORMAT, 200]).is_err());
+    }
+
+    #[test]
+    fn facts_that_the_first_version_wrote_read_as_they_did() {
+        let golden = [
+            ("01000205", Fact::BrokerStarted { broker: BrokerId(1), incarnation: 5 }),
+            (
+                "0104020178010137",
+                Fact::ConfigSet { of: ConfigOwner::Cluster, name: "x".into(), value: Some("7".into()) },
+            ),
+            ("0105d00f", Fact::ProducerIdsAllocated { next: 1000 }),
+        ];
+        for (hex, fact) in golden {
+            let bytes: Vec<u8> =
+                (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+            assert_eq!(Fact::decode(&bytes).as_ref(), Ok(&fact));
+            assert_eq!(fact.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn the_newer_facts_keep_their_places_in_the_enum() {
+        let (broker, incarnation) = (BrokerId(1), 5);
+        let facts = [
+            Fact::BrokerFenced { broker, incarnation },
+            Fact::BrokerUnfenced { broker, incarnation },
+            Fact::BrokerStopping { broker, incarnation },
+            Fact::BrokerUnregistered { broker, incarnation },
+            Fact::PartitionChanged {
+                topic: TopicId([1; 16]),
+                partition: 0,
+                change: PartitionChange { leader: Some(None), ..PartitionChange::default() },
+            },
+            Fact::QuorumFormed { cluster_id: "c".into(), voters: BTreeMap::from([(broker, [7; 16])]) },
+            Fact::LeaderElected { leader: broker, epoch: LeaderEpoch(3) },
+            Fact::ProducerIdsGranted { broker, incarnation, first: 0, end: 1000 },
+        ];
+        for (at, fact) in facts.iter().enumerate() {
+            let bytes = fact.encode();
+            assert_eq!(usize::from(bytes[1]), at + 7, "{fact:?}");
+            assert_eq!(Fact::decode(&bytes).as_ref(), Ok(fact));
+        }
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cluster::brokers::{DirectoryId, Registration};
 use crate::cluster::facts::{ConfigOwner, Fact};
 use crate::cluster::names::shown_ambiguously;
-use crate::ids::{BrokerId, LeaderEpoch, TopicId};
+use crate::cluster::partition::PartitionState;
+use crate::ids::{BrokerId, LeaderEpoch, LogId, TopicId};
 
 /// Configs by name, as far as they were set.
 pub type Configs = BTreeMap<String, String>;
@@ -14,13 +16,16 @@ pub type Configs = BTreeMap<String, String>;
 /// The fold of the metadata log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetadataImage {
-    topics: BTreeMap<TopicId, Topic>,
-    names: BTreeMap<String, TopicId>,
+    pub(super) topics: BTreeMap<TopicId, Topic>,
+    pub(super) names: BTreeMap<String, TopicId>,
     /// The names with a `.` or a `_` in them, as metrics show them: no two topics may look alike there.
-    shown: BTreeMap<String, String>,
-    brokers: BTreeMap<BrokerId, u64>,
-    broker_configs: BTreeMap<ConfigOwner, Configs>,
-    next_producer_id: i64,
+    pub(super) shown: BTreeMap<String, String>,
+    pub(super) brokers: BTreeMap<BrokerId, Registration>,
+    pub(super) broker_configs: BTreeMap<ConfigOwner, Configs>,
+    pub(super) next_producer_id: i64,
+    pub(super) cluster_id: Option<String>,
+    pub(super) voters: BTreeMap<BrokerId, DirectoryId>,
+    pub(super) metadata_leader: Option<(BrokerId, LeaderEpoch)>,
 }
 
 /// A topic.
@@ -36,72 +41,123 @@ pub struct Topic {
     pub configs: Configs,
 }
 
-/// Who keeps a partition and who leads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartitionState {
-    /// All replicas, the preferred leader first.
-    pub replicas: Vec<BrokerId>,
-    /// The replicas in sync.
-    pub isr: Vec<BrokerId>,
-    /// The leader.
-    pub leader: BrokerId,
-    /// Raised whenever the leadership is given out.
-    pub leader_epoch: LeaderEpoch,
-    /// Raised with every change.
-    pub partition_epoch: i32,
-}
-
-impl PartitionState {
-    fn new(replicas: &[BrokerId]) -> PartitionState {
-        PartitionState {
-            replicas: replicas.to_vec(),
-            isr: replicas.to_vec(),
-            leader: replicas[0],
-            leader_epoch: LeaderEpoch(0),
-            partition_epoch: 0,
-        }
-    }
-}
-
 impl MetadataImage {
     /// Folds one fact in. Facts that name what does not exist any more change nothing.
     pub fn apply(&mut self, fact: &Fact) {
         match fact {
             Fact::BrokerStarted { broker, incarnation } => self.broker_started(*broker, *incarnation),
             Fact::TopicCreated { id, name, replicas, configs } => {
-                let partitions = replicas.iter().map(|r| PartitionState::new(r)).collect();
-                let topic = Topic { id: *id, name: name.clone(), partitions, configs: configs.clone() };
-                self.names.insert(name.clone(), *id);
-                if let Some(shown) = shown_ambiguously(name) {
-                    self.shown.insert(shown, name.clone());
-                }
-                self.topics.insert(*id, topic);
+                let partitions = self.new_partitions(replicas);
+                self.topic_created(Topic {
+                    id: *id,
+                    name: name.clone(),
+                    partitions,
+                    configs: configs.clone(),
+                });
             }
             Fact::PartitionsAdded { id, replicas } => {
+                let partitions = self.new_partitions(replicas);
                 if let Some(topic) = self.topics.get_mut(id) {
-                    topic.partitions.extend(replicas.iter().map(|r| PartitionState::new(r)));
+                    topic.partitions.extend(partitions);
                 }
             }
-            Fact::TopicDeleted { id } => {
-                if let Some(topic) = self.topics.remove(id) {
-                    self.names.remove(&topic.name);
-                    if let Some(shown) = shown_ambiguously(&topic.name) {
-                        self.shown.remove(&shown);
-                    }
-                }
-            }
+            Fact::TopicDeleted { id } => self.topic_deleted(*id),
             Fact::ConfigSet { of, name, value } => self.config_set(*of, name, value.as_deref()),
-            Fact::ProducerIdsAllocated { next } => self.next_producer_id = self.next_producer_id.max(*next),
+            Fact::ProducerIdsAllocated { next: end } | Fact::ProducerIdsGranted { end, .. } => {
+                self.next_producer_id = self.next_producer_id.max(*end);
+            }
+            Fact::PartitionChanged { topic, partition, change } => {
+                if let Some(state) = self.partition_mut(*topic, *partition) {
+                    state.apply(change);
+                }
+            }
+            Fact::QuorumFormed { cluster_id, voters } => {
+                (self.cluster_id, self.voters) = (Some(cluster_id.clone()), voters.clone());
+            }
+            Fact::LeaderElected { leader, epoch } => self.metadata_leader = Some((*leader, *epoch)),
+            Fact::BrokerRegistered { .. }
+            | Fact::BrokerFenced { .. }
+            | Fact::BrokerUnfenced { .. }
+            | Fact::BrokerStopping { .. }
+            | Fact::BrokerUnregistered { .. } => self.broker_changed(fact),
+        }
+    }
+
+    /// Folds in a fact about a registered broker.
+    fn broker_changed(&mut self, fact: &Fact) {
+        match fact {
+            Fact::BrokerRegistered { broker, incarnation, at, directory, endpoints, peer, rack } => {
+                let registration = Registration {
+                    incarnation: *incarnation,
+                    at: *at,
+                    directory: Some(*directory),
+                    endpoints: endpoints.clone(),
+                    peer: Some(peer.clone()),
+                    rack: rack.clone(),
+                    fenced: true,
+                    stopping: false,
+                };
+                self.brokers.insert(*broker, registration);
+            }
+            Fact::BrokerFenced { broker, incarnation } => {
+                self.change_broker(*broker, *incarnation, |r| (r.fenced, r.stopping) = (true, false));
+            }
+            Fact::BrokerUnfenced { broker, incarnation } => {
+                self.change_broker(*broker, *incarnation, |r| r.fenced = false);
+            }
+            Fact::BrokerStopping { broker, incarnation } => {
+                self.change_broker(*broker, *incarnation, |r| r.stopping = true);
+            }
+            Fact::BrokerUnregistered { broker, incarnation } => {
+                if self.brokers.get(broker).is_some_and(|r| r.incarnation == *incarnation) {
+                    self.brokers.remove(broker);
+                }
+            }
+            other => unreachable!("{other:?} is not about a registered broker"),
+        }
+    }
+
+    fn change_broker(&mut self, broker: BrokerId, incarnation: u64, change: impl FnOnce(&mut Registration)) {
+        // What is said of an earlier run does not hold for this one.
+        if let Some(registration) = self.brokers.get_mut(&broker).filter(|r| r.incarnation == incarnation) {
+            change(registration);
         }
     }
 
     fn broker_started(&mut self, broker: BrokerId, incarnation: u64) {
-        self.brokers.insert(broker, incarnation);
-        let led = self.topics.values_mut().flat_map(|t| &mut t.partitions).filter(|p| p.leader == broker);
-        for partition in led {
+        self.brokers.insert(broker, Registration::alone(incarnation));
+        let led = self.topics.values_mut().flat_map(|t| &mut t.partitions);
+        for partition in led.filter(|p| p.leader == Some(broker)) {
             partition.leader_epoch.0 += 1;
             partition.partition_epoch += 1;
         }
+    }
+
+    /// Replicas that are fenced are not in sync; brokers that never registered are nodes alone, of the first version.
+    fn new_partitions(&self, replicas: &[Vec<BrokerId>]) -> Vec<PartitionState> {
+        let awake = |broker| self.brokers.get(&broker).is_none_or(Registration::is_active);
+        replicas.iter().map(|r| PartitionState::new(r, awake)).collect()
+    }
+
+    fn topic_created(&mut self, topic: Topic) {
+        self.names.insert(topic.name.clone(), topic.id);
+        if let Some(shown) = shown_ambiguously(&topic.name) {
+            self.shown.insert(shown, topic.name.clone());
+        }
+        self.topics.insert(topic.id, topic);
+    }
+
+    fn topic_deleted(&mut self, id: TopicId) {
+        if let Some(topic) = self.topics.remove(&id) {
+            self.names.remove(&topic.name);
+            if let Some(shown) = shown_ambiguously(&topic.name) {
+                self.shown.remove(&shown);
+            }
+        }
+    }
+
+    fn partition_mut(&mut self, topic: TopicId, partition: i32) -> Option<&mut PartitionState> {
+        self.topics.get_mut(&topic)?.partitions.get_mut(usize::try_from(partition).ok()?)
     }
 
     fn config_set(&mut self, of: ConfigOwner, name: &str, value: Option<&str>) {
@@ -156,36 +212,48 @@ impl MetadataImage {
         self.broker_configs.get(&of)
     }
 
-    /// The brokers that have ever started, with their newest incarnation.
-    pub fn brokers(&self) -> &BTreeMap<BrokerId, u64> {
+    /// The brokers of the cluster, each as it registered last.
+    pub fn brokers(&self) -> &BTreeMap<BrokerId, Registration> {
         &self.brokers
+    }
+
+    /// Whether a broker may lead and be in sync: registered, not fenced, not stopping.
+    pub fn is_active(&self, broker: BrokerId) -> bool {
+        self.brokers.get(&broker).is_some_and(Registration::is_active)
+    }
+
+    /// One partition.
+    pub fn partition(&self, log: LogId) -> Option<&PartitionState> {
+        self.topics.get(&log.topic)?.partitions.get(usize::try_from(log.partition).ok()?)
+    }
+
+    /// Every partition with its topic, by topic name and number.
+    pub fn partitions(&self) -> impl Iterator<Item = (&Topic, i32, &PartitionState)> {
+        self.topics().flat_map(|topic| {
+            topic.partitions.iter().enumerate().map(move |(index, state)| (topic, index as i32, state))
+        })
+    }
+
+    /// The cluster's id, once its quorum has formed.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.cluster_id.as_deref()
+    }
+
+    /// The voters of the metadata quorum, each with its data directory; none for a node alone.
+    pub fn voters(&self) -> &BTreeMap<BrokerId, DirectoryId> {
+        &self.voters
+    }
+
+    /// The newest leader of the metadata log that the log itself names, and its epoch.
+    pub fn metadata_leader(&self) -> Option<(BrokerId, LeaderEpoch)> {
+        self.metadata_leader
     }
 
     /// The first producer id that was not given out yet.
     pub fn next_producer_id(&self) -> i64 {
         self.next_producer_id
     }
-
-    /// The image as the contents of a snapshot: the same bytes for the same facts.
-    pub fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![SNAPSHOT_FORMAT]).expect("an image has a postcard form")
-    }
-
-    /// Reads a snapshot back.
-    pub fn decode(bytes: &[u8]) -> Result<MetadataImage, String> {
-        match bytes.split_first() {
-            Some((&SNAPSHOT_FORMAT, body)) => {
-                postcard::from_bytes(body).map_err(|e| format!("the metadata snapshot cannot be read: {e}"))
-            }
-            other => Err(format!(
-                "the metadata snapshot has format {:?}, this version reads {SNAPSHOT_FORMAT}",
-                other.map(|o| o.0)
-            )),
-        }
-    }
 }
-
-const SNAPSHOT_FORMAT: u8 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -137,7 +137,31 @@ impl Fold {
                 }
             }
             Fact::ConfigSet { of, name, value } => set(self.configs.entry(of).or_default(), name, value),
-            Fact::ProducerIdsAllocated { next } => self.next_producer_id = self.next_producer_id.max(next),
+            Fact::ProducerIdsAllocated { next: end } | Fact::ProducerIdsGranted { end, .. } => {
+                self.next_producer_id = self.next_producer_id.max(end);
+            }
+            other => self.take_of_several(other),
+        }
+    }
+
+    /// What only a cluster of several brokers says.
+    fn take_of_several(&mut self, fact: Fact) {
+        match fact {
+            Fact::BrokerRegistered { broker, incarnation, .. } => {
+                self.incarnations.insert(broker.0, incarnation);
+            }
+            Fact::BrokerUnregistered { broker, incarnation } => {
+                self.incarnations.retain(|id, run| (*id, *run) != (broker.0, incarnation));
+            }
+            Fact::PartitionChanged { topic, partition, change } => {
+                let known =
+                    self.topics.get_mut(&topic).and_then(|t| t.partitions.get_mut(partition as usize));
+                if let (Some(state), Some(leader)) = (known, change.leader) {
+                    *state = (leader.map_or(-1, |l| l.0), state.1 + 1);
+                }
+            }
+            // Nothing that is compared here.
+            _ => {}
         }
     }
 }
@@ -154,9 +178,10 @@ fn of_image(image: &MetadataImage) -> Fold {
     let topic = |t: &quipu_core::cluster::image::Topic| Topic {
         name: t.name.clone(),
         configs: t.configs.clone(),
-        partitions: t.partitions.iter().map(|p| (p.leader.0, p.leader_epoch.0)).collect(),
+        partitions: t.partitions.iter().map(|p| (p.leader.map_or(-1, |l| l.0), p.leader_epoch.0)).collect(),
     };
-    let incarnations: BTreeMap<i32, u64> = image.brokers().iter().map(|(id, i)| (id.0, *i)).collect();
+    let incarnations: BTreeMap<i32, u64> =
+        image.brokers().iter().map(|(id, r)| (id.0, r.incarnation)).collect();
     let owners = incarnations.keys().map(|id| ConfigOwner::Broker(quipu_core::ids::BrokerId(*id)));
     let owners = owners.chain([ConfigOwner::Cluster]);
     Fold {

@@ -1,0 +1,125 @@
+//! When each broker was last heard of: soft state of the active controller, made anew with each of them (Kafka:
+//! `BrokerHeartbeatManager`, `BrokerHeartbeatTracker`).
+
+use std::collections::BTreeMap;
+
+use crate::cluster::image::MetadataImage;
+use crate::ids::{BrokerId, Offset};
+use crate::time::Instant;
+
+/// The newest contact with every broker.
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    session_ms: i64,
+    contacts: BTreeMap<BrokerId, Contact>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Contact {
+    incarnation: u64,
+    at: Instant,
+    /// The first metadata offset that it has not applied.
+    applied: Offset,
+    /// What the others have to apply before it may stop.
+    stops_after: Option<Offset>,
+}
+
+impl Liveness {
+    /// A new controller gives every broker that takes part one whole session (`broker.session.timeout.ms`) to be heard of.
+    pub fn new(image: &MetadataImage, session_ms: i64, now: Instant) -> Liveness {
+        let unfenced = image.brokers().iter().filter(|(_, r)| !r.fenced);
+        let contact = |incarnation| Contact { incarnation, at: now, applied: Offset(0), stops_after: None };
+        Liveness { session_ms, contacts: unfenced.map(|(id, r)| (*id, contact(r.incarnation))).collect() }
+    }
+
+    /// A broker was heard of. What an earlier run of it said counts no more.
+    pub fn touch(&mut self, broker: BrokerId, incarnation: u64, applied: Offset, now: Instant) {
+        let known = self.contacts.get(&broker).filter(|c| c.incarnation == incarnation);
+        let stops_after = known.and_then(|c| c.stops_after);
+        let applied = known.map_or(applied, |c| c.applied.max(applied));
+        self.contacts.insert(broker, Contact { incarnation, at: now, applied, stops_after });
+    }
+
+    /// Whether this run of a broker was heard of within the session timeout.
+    pub fn lives(&self, broker: BrokerId, incarnation: u64, now: Instant) -> bool {
+        let contact = self.contacts.get(&broker).filter(|c| c.incarnation == incarnation);
+        contact.is_some_and(|c| now < c.at.after_ms(self.session_ms))
+    }
+
+    /// The brokers that take part and were not heard of within the session timeout: to be fenced, one decision after the other
+    /// (KAFKA-13173), so that each sees what the one before came to.
+    pub fn expired(&self, image: &MetadataImage, now: Instant) -> Vec<(BrokerId, u64)> {
+        let unfenced = image.brokers().iter().filter(|(_, r)| !r.fenced);
+        let silent = unfenced.filter(|(id, r)| !self.lives(**id, r.incarnation, now));
+        silent.map(|(id, r)| (*id, r.incarnation)).collect()
+    }
+
+    /// When to look again whether somebody has expired, if nobody is heard of until then.
+    pub fn next_expiry(&self, image: &MetadataImage) -> Option<Instant> {
+        let unfenced = image.brokers().iter().filter(|(_, r)| !r.fenced);
+        let heard = |(id, _)| self.contacts.get(id).map_or(Instant(0), |c| c.at);
+        unfenced.map(|known| heard(known).after_ms(self.session_ms)).min()
+    }
+
+    /// A broker's controlled shutdown was decided: it may stop once the others have applied everything below `end`. The first
+    /// end counts.
+    pub(super) fn stopping(&mut self, broker: BrokerId, end: Offset) {
+        if let Some(contact) = self.contacts.get_mut(&broker) {
+            contact.stops_after.get_or_insert(end);
+        }
+    }
+
+    /// Whether every active broker, and the stopping one, has applied the decision that it stops.
+    pub(super) fn all_know_of_stop(&self, image: &MetadataImage, broker: BrokerId) -> bool {
+        let Some(end) = self.contacts.get(&broker).and_then(|c| c.stops_after) else { return false };
+        let active = image.brokers().iter().filter(|(_, r)| r.is_active()).map(|(id, _)| *id);
+        let applied = |id: BrokerId| self.contacts.get(&id).map_or(Offset(0), |c| c.applied);
+        active.chain([broker]).all(|id| applied(id) >= end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::facts::Fact;
+
+    fn image(runs: &[(i32, u64)]) -> MetadataImage {
+        let mut image = MetadataImage::default();
+        for (id, incarnation) in runs {
+            image.apply(&Fact::BrokerStarted { broker: BrokerId(*id), incarnation: *incarnation });
+        }
+        image
+    }
+
+    fn at(ms: i64) -> Instant {
+        Instant(0).after_ms(ms)
+    }
+
+    #[test]
+    fn a_new_controller_gives_everybody_one_session() {
+        let image = image(&[(1, 10), (2, 20)]);
+        let mut liveness = Liveness::new(&image, 9000, at(1000));
+        assert_eq!(liveness.expired(&image, at(9999)), []);
+        liveness.touch(BrokerId(2), 20, Offset(5), at(5000));
+        assert_eq!(liveness.next_expiry(&image), Some(at(10_000)));
+        assert_eq!(liveness.expired(&image, at(10_000)), [(BrokerId(1), 10)]);
+        assert_eq!(liveness.expired(&image, at(14_000)), [(BrokerId(1), 10), (BrokerId(2), 20)]);
+    }
+
+    #[test]
+    fn what_is_heard_of_another_run_does_not_keep_this_one_alive() {
+        let image = image(&[(1, 10)]);
+        let mut liveness = Liveness::new(&image, 9000, at(0));
+        liveness.touch(BrokerId(1), 9, Offset(0), at(8000));
+        assert!(liveness.lives(BrokerId(1), 9, at(9000)) && !liveness.lives(BrokerId(1), 10, at(9000)));
+        assert_eq!(liveness.expired(&image, at(9000)), [(BrokerId(1), 10)]);
+    }
+
+    #[test]
+    fn fenced_brokers_do_not_expire_again() {
+        let mut image = image(&[(1, 10)]);
+        let liveness = Liveness::new(&image, 9000, at(0));
+        image.apply(&Fact::BrokerFenced { broker: BrokerId(1), incarnation: 10 });
+        assert_eq!((liveness.expired(&image, at(99_000)), liveness.next_expiry(&image)), (vec![], None));
+    }
+}
