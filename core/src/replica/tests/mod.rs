@@ -1,0 +1,8 @@
+//! The replicas of partitions alone: rules told to one of them, and a small world with a network and disks that fail.
+
+mod broker;
+mod checks;
+mod controller;
+mod nemesis;
+mod node;
+mod world;
