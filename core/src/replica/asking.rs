@@ -145,7 +145,7 @@ impl Asking {
     ) -> Vec<(LogId, PartitionAnswer<R>)> {
         let awaited =
             self.under_way.is_some_and(|(number, _)| number != NONE && number == answer.correlation);
-        if from != self.leader || !awaited {
+        if from != self.leader || answer.incarnation != self.incarnation || !awaited {
             return Vec::new();
         }
         if answer.resync {

@@ -13,7 +13,7 @@ pub enum Step {
     /// Cut the log: this becomes its end.
     Cut(Offset),
     /// Give up everything and begin anew, empty, at this offset: the leader has nothing older (Kafka: `truncateFullyAndStartAt`).
-    /// Once that is durable, [`Following::begun_anew`]; until then nothing is asked: the disk may yet come back with the old log.
+    /// Nothing of it counts before that is durable ([`Log::begun_at`]): the disk may yet come back with the old log.
     Restart(Offset),
     /// The high watermark is there now.
     Commit(Offset),
@@ -42,30 +42,20 @@ pub struct Following {
     asked: Option<Tip>,
     /// How far the leader was told that the disk is.
     told: Offset,
-    /// Whether the old log may yet be found on the disk, in place of an empty one.
-    begins_anew: bool,
 }
 
 impl Following {
     /// Follows a leader in its epoch. Whatever an earlier epoch has found out about the log does not count, even if the leader is the
     /// same (KAFKA-7164).
     pub fn new(leader: BrokerId, epoch: LeaderEpoch) -> Following {
-        Following { leader, epoch, reconciled: false, asked: None, told: Offset(0), begins_anew: false }
+        Following { leader, epoch, reconciled: false, asked: None, told: Offset(0) }
     }
 
-    /// What to ask with: where this log is. `None` while nothing may be asked.
-    pub fn ask(&mut self, log: &Log) -> Option<Position> {
-        if self.begins_anew {
-            return None;
-        }
+    /// What to ask with: where this log is.
+    pub fn ask(&mut self, log: &Log) -> Position {
         let tip = Tip::of(log);
         (self.asked, self.told) = (Some(tip), log.flushed());
-        Some(Position { epoch: self.epoch, tip, flushed: log.flushed() })
-    }
-
-    /// The log has begun anew, durably.
-    pub fn begun_anew(&mut self) {
-        self.begins_anew = false;
+        Position { epoch: self.epoch, tip, flushed: log.flushed() }
     }
 
     /// How far the disk is, if the leader does not know yet and may be told without being asked anything: before the logs are
@@ -87,10 +77,7 @@ impl Following {
         match answer.news {
             News::Records { records, high, start } => self.take(records, high, start, log),
             News::Diverging(agreed) => vec![self.cut(agreed, log)],
-            News::Restart(start) if start >= log.end() => {
-                self.begins_anew = true;
-                vec![Step::Restart(start)]
-            }
+            News::Restart(start) if start >= log.end() => vec![Step::Restart(start)],
             News::Restart(start) => vec![Step::Lost { to: start, high: log.high() }],
             News::Refused(why) => vec![Step::Wait(why)],
         }

@@ -61,6 +61,8 @@ pub struct ReplicaFetch {
 pub struct ReplicaAnswer<R> {
     /// The number of the fetch.
     pub correlation: u64,
+    /// The run of the follower that it answers: another one numbers its fetches alike, and its log may be another.
+    pub incarnation: Incarnation,
     /// Whether the leader could not use the fetch, because it amends what it does not have or comes from a run of the follower
     /// that it has not heard of: all positions have to be said again.
     pub resync: bool,

@@ -147,7 +147,7 @@ impl Serving {
             return None;
         }
         session.parked = None;
-        Some(ReplicaAnswer { correlation: session.last, resync: false, partitions })
+        Some(ReplicaAnswer { correlation: session.last, incarnation, resync: false, partitions })
     }
 
     /// A follower is gone for good: nothing is kept of it.

@@ -1,9 +1,10 @@
 //! What a broker of the small world does with its machines: the same as the real one is to do.
 
 use super::controller::Image;
-use super::node::{Process, Role, SHAPE, Write, empty_at};
+use super::node::{Process, Role, SHAPE, Write};
 use super::world::{CONTROLLER, LAG_MAX, LIMITS, RETRY, Talk, World};
 use crate::ids::{BrokerId, LogId};
+use crate::log::Log;
 use crate::record::Batch;
 use crate::replica::asking::Asking;
 use crate::replica::following::{Following, Step};
@@ -70,8 +71,9 @@ impl World {
         match serving.receive(now, BrokerId(from), fetch, registered) {
             Received::Dropped => {}
             Received::Resync => {
-                let correlation = fetch.correlation;
-                let answer = ReplicaAnswer { correlation, resync: true, partitions: Vec::new() };
+                let (correlation, incarnation) = (fetch.correlation, fetch.incarnation);
+                let partitions = Vec::new();
+                let answer = ReplicaAnswer { correlation, incarnation, resync: true, partitions };
                 self.send(id, from, Talk::Answer(answer));
             }
             Received::Parked => {
@@ -124,7 +126,7 @@ impl World {
             }
             Step::Restart(at) => {
                 replica.log.clear_tail(&mut process.space);
-                replica.log = empty_at(log, at);
+                replica.log = Log::begun_at(log, at);
                 replica.restarts += 1;
                 self.store(id, log, Write::Restart(at));
                 self.seen.restarts += 1;
@@ -233,7 +235,7 @@ impl World {
             let fetch = asking.ask(now, |log| {
                 let replica = replicas.get_mut(&log).expect("it is kept here");
                 match &mut replica.role {
-                    Role::Follows(following) => following.ask(&replica.log),
+                    Role::Follows(following) => Some(following.ask(&replica.log)),
                     _ => None,
                 }
             });

@@ -9,14 +9,12 @@ use crate::ids::{BrokerId, LogId, Offset, TopicId};
 use crate::log::Log;
 use crate::log::segments::Shape;
 use crate::log::tail::TailSpace;
-use crate::producer::ProducerTable;
 use crate::record::{Batch, Records};
 use crate::replica::asking::Asking;
 use crate::replica::following::Following;
 use crate::replica::leading::Leading;
 use crate::replica::messages::Incarnation;
 use crate::replica::serving::Serving;
-use crate::storage::ops::{RecoveredLog, SegmentSpan};
 use crate::time::{Instant, Timestamp};
 
 pub(super) const SHAPE: Shape = Shape { bytes: 1 << 20, age_ms: i64::MAX };
@@ -128,28 +126,9 @@ pub(super) fn log_id(number: u8) -> LogId {
     LogId { topic: TopicId([number + 1; 16]), partition: i32::from(number) }
 }
 
-/// An empty log that begins there.
-pub(super) fn empty_at(log: LogId, start: Offset) -> Log {
-    Log::recovered(&RecoveredLog {
-        log,
-        start,
-        end: start,
-        segments: vec![SegmentSpan {
-            base: start,
-            bytes: 0,
-            first_timestamp: Timestamp(-1),
-            max_timestamp: Timestamp(-1),
-        }],
-        epochs: Vec::new(),
-        producers: ProducerTable::default(),
-        snapshot: None,
-        damage: None,
-    })
-}
-
 /// A log as a start finds it.
 pub(super) fn recovered(log: LogId, kept: &Kept, space: &mut TailSpace) -> Log {
-    let mut found = empty_at(log, kept.start);
+    let mut found = Log::begun_at(log, kept.start);
     for batch in &kept.batches {
         found.follow(batch, SHAPE, Timestamp(0), space).expect("a disk has a log");
     }

@@ -111,6 +111,7 @@ impl World {
             story: Vec::new(),
             seen: Seen::default(),
         };
+        world.tell(format!("seed {seed}"));
         (1..=brokers).for_each(|id| world.start(id));
         world
     }
@@ -403,11 +404,7 @@ impl World {
         }
         match write.write {
             Write::Append(batch) => replica.log.flushed_to(batch.header().next_offset()),
-            Write::Restart(_) => {
-                if let Role::Follows(following) = &mut replica.role {
-                    following.begun_anew();
-                }
-            }
+            Write::Restart(at) => replica.log.flushed_to(at),
             Write::Cut(_) | Write::Trim(_) => return,
         }
         asking.values_mut().for_each(|asking| asking.changed(write.log));
