@@ -103,6 +103,21 @@ impl Asking {
         if self.under_way.is_some() || nothing {
             return None;
         }
+        let partitions = self.positions(&mut position);
+        self.last += 1;
+        self.under_way = Some((self.last, now + self.limits.patience));
+        Some(ReplicaFetch {
+            correlation: self.last,
+            incarnation: self.incarnation,
+            amends: self.amends,
+            partitions,
+            gone: std::mem::take(&mut self.gone).into_iter().collect(),
+            max_bytes: self.limits.max_bytes,
+        })
+    }
+
+    /// What has to be said: what has moved since the fetch that is amended, or everything.
+    fn positions(&mut self, position: &mut impl FnMut(LogId) -> Option<Position>) -> Vec<(LogId, Position)> {
         let asked: Vec<LogId> = match self.amends {
             Some(_) => std::mem::take(&mut self.changed).into_iter().collect(),
             None => self.followed.keys().copied().collect(),
@@ -123,16 +138,7 @@ impl Asking {
                 }
             }
         }
-        self.last += 1;
-        self.under_way = Some((self.last, now + self.limits.patience));
-        Some(ReplicaFetch {
-            correlation: self.last,
-            incarnation: self.incarnation,
-            amends: self.amends,
-            partitions,
-            gone: std::mem::take(&mut self.gone).into_iter().collect(),
-            max_bytes: self.limits.max_bytes,
-        })
+        partitions
     }
 
     /// What an answer says of the partitions that are followed there. Nothing, if it is not the awaited one: any other may be an old

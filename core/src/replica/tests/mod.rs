@@ -3,6 +3,9 @@
 mod broker;
 mod checks;
 mod controller;
+mod links;
 mod nemesis;
 mod node;
+mod rules;
+mod stories;
 mod world;

@@ -5,7 +5,7 @@ use super::world::World;
 
 /// Faults before a world is healed.
 const FAULTS: u64 = 30;
-const SEEDS: u64 = 120;
+const SEEDS: u64 = 80;
 const BROKERS: u64 = 3;
 const LOGS: u64 = 2;
 
@@ -82,7 +82,7 @@ pub(super) fn round(seed: u64) -> World {
 #[test]
 fn what_is_committed_stays_and_all_are_in_sync_in_the_end() {
     let mut sums = [0; 6];
-    for seed in (0..SEEDS).map(|s| s + std::env::var("SEED0").map_or(0, |v| v.parse().unwrap())) {
+    for seed in 0..SEEDS {
         let seen = round(seed).seen;
         let of = [seen.acked, seen.elections, seen.cuts, seen.restarts, seen.shrinks, seen.expansions];
         sums.iter_mut().zip(of).for_each(|(sum, n)| *sum += n);
