@@ -117,7 +117,7 @@ impl Leading {
                 next.fetched(now, at, log.end());
                 self.progress.insert(id, next);
             } else {
-                let had = if self.isr.committed.contains(&id) { Some(self.since) } else { None };
+                let had = self.isr.committed.contains(&id).then_some(self.since);
                 let had = before.and_then(Progress::had_everything).max(had);
                 self.progress.insert(id, Progress::new(now, run, at, log.end(), had));
             }

@@ -2,6 +2,7 @@
 
 use super::node::log_id;
 use super::world::World;
+use crate::ids::BrokerId;
 
 /// Faults before a world is healed.
 const FAULTS: u64 = 30;
@@ -12,7 +13,7 @@ const LOGS: u64 = 2;
 fn strike(world: &mut World) {
     let id = world.draw(BROKERS) as i32 + 1;
     let log = log_id(world.draw(LOGS) as u8);
-    match world.draw(16) {
+    match world.draw(17) {
         0 => world.crash(id, false),
         1 => world.crash(id, true),
         2..=4 => {
@@ -39,6 +40,11 @@ fn strike(world: &mut World) {
         14 => {
             let turn = world.draw(BROKERS) as usize;
             world.controller.move_leader(log, turn);
+            world.announce();
+        }
+        15 => {
+            // It lives, and comes back with its next heartbeat.
+            world.controller.fence(BrokerId(id));
             world.announce();
         }
         _ => {

@@ -200,6 +200,16 @@ fn nobody_is_let_in_before_its_disk_has_reached_the_epochs_start_and_the_high_wa
 }
 
 #[test]
+fn who_was_in_sync_when_the_epoch_began_and_is_out_comes_back_with_everything_of_before_it() {
+    let mut one = Leads::new(&[1, 1, 1], &[1, 2]);
+    one.fetch(2, 5, (1, 3), 2);
+    one.decided(&[1], 8);
+    assert_eq!(one.expand(), None, "it keeps up, but its disk lacks what is older than this epoch");
+    one.fetch(2, 5, (1, 3), 3);
+    assert_eq!(one.expand(), Some(vec![1, 2]));
+}
+
+#[test]
 fn the_high_watermark_waits_for_who_may_be_in_sync_until_the_partition_epoch_moves() {
     let mut one = Leads::new(&[1, 1, 1], &[1]);
     one.fetch(2, 5, (1, 3), 3);
