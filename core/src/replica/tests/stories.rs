@@ -155,6 +155,39 @@ fn the_high_watermark_waits_for_a_follower_that_is_about_to_be_let_in() {
 }
 
 #[test]
+fn a_proposal_that_comes_true_late_finds_that_its_member_has_been_waited_for() {
+    // The member is fenced and is back before the proposal arrives: the partition epoch has not moved meanwhile.
+    let (mut world, leader, [_, away]) = settled(12);
+    world.crash(away, false);
+    world.run(4_000);
+    world.start(away);
+    let expands = |f: &Flight| matches!(&f.talk, Talk::Propose(_, _, p) if p.isr.len() == 3);
+    let proposal = loop {
+        if let Some(found) = intercept(&mut world, expands).pop() {
+            break found;
+        }
+        world.run(MS);
+    };
+    world.cuts.extend([(leader, CONTROLLER), (away, CONTROLLER)]);
+    world.node(away).paused = world.now.after_ms(600);
+    world.controller.fence(BrokerId(away));
+    world.announce();
+    world.run(20);
+    let before = committed(&world);
+    assert!(world.produce(leader, log()));
+    world.run(400);
+    assert_eq!(committed(&world), before);
+    world.cuts.clear();
+    world.cuts.insert((leader, away));
+    world.run(600);
+    assert!(world.controller.image.alive.contains_key(&BrokerId(away)));
+    world.fly(world.now, proposal);
+    world.run(MS * 5);
+    assert_eq!(isr(&world).len(), 3);
+    ends_well(world);
+}
+
+#[test]
 fn a_change_of_the_in_sync_replicas_that_races_a_change_of_leaders_comes_to_nothing() {
     let (mut world, leader, [_, away]) = settled(5);
     world.crash(away, false);
