@@ -72,6 +72,19 @@ impl Log {
         }
     }
 
+    /// A log that begins anew at `start`, empty, in place of another (Kafka: `truncateFullyAndStartAt`). Until the disk has done that,
+    /// which [`Log::flushed_to`] the start says, nothing of it is flushed: the other may yet come back.
+    pub fn begun_at(id: LogId, start: Offset) -> Log {
+        Log {
+            start,
+            high: start,
+            end: start,
+            segments: Segments::begun_at(start),
+            tail: Tail::new(start),
+            ..Log::empty(id)
+        }
+    }
+
     /// A log as a start found it: everything in it is flushed. The high watermark is for the replica to find out.
     pub fn recovered(found: &RecoveredLog) -> Log {
         let log = Log {

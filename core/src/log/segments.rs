@@ -50,6 +50,11 @@ impl Segments {
         Segments::new(vec![span_at(Offset(0))])
     }
 
+    /// Those of a log that begins there: one, empty.
+    pub fn begun_at(start: Offset) -> Segments {
+        Segments::new(vec![span_at(start)])
+    }
+
     /// Takes what recovery found.
     pub fn new(spans: Vec<SegmentSpan>) -> Segments {
         assert!(!spans.is_empty(), "a log without a segment");

@@ -1,6 +1,27 @@
 //! One replica of one partition: takes appends, knows who waits for them, and raises the high watermark.
+//!
+//! How replicas come to be alike is decided here too: [`leading`] and [`following`] are the two roles of a replica, [`asking`]
+//! and [`serving`] the two ends of the one fetch that a follower has under way at each leader, over all partitions they share.
+//! These machines look at logs and never touch them; what is to be done comes out as values. Four rules, those of Kafka's TLA+
+//! specification (KIP-320, KIP-497, KIP-966), hold them together:
+//!
+//! - In every epoch a follower finds out first where its log parts from the leader's, and nothing that it has counts before.
+//! - Where they part is believed of the leader of the same epoch only, in the one answer that is awaited.
+//! - The high watermark passes what every member of the *maximal* in-sync replicas, committed and proposed, has flushed and
+//!   said so in the leader's epoch; and the leader is one of them.
+//! - Who is let in has flushed up to the high watermark, and up to where the leader's epoch begins.
 
+pub mod asking;
+pub mod following;
+pub mod isr;
+pub mod leading;
+pub mod messages;
+pub mod progress;
+pub mod serving;
 pub mod waiters;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 

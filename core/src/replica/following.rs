@@ -1,0 +1,140 @@
+//! Following one partition: where this log parts from the leader's, what of an answer is taken, and what is dropped.
+
+use crate::ids::{BrokerId, LeaderEpoch, Offset};
+use crate::log::Log;
+use crate::record::Batch;
+use crate::replica::messages::{News, PartitionAnswer, Position, Refusal, Tip};
+
+/// What has to be done to the log of a follower, in this order.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Append these batches, as the leader stamped them.
+    Take(Vec<Batch>),
+    /// Cut the log: this becomes its end.
+    Cut(Offset),
+    /// Give up everything and begin anew, empty, at this offset: the leader has nothing older (Kafka: `truncateFullyAndStartAt`).
+    /// Nothing of it counts before that is durable ([`Log::begun_at`]): the disk may yet come back with the old log.
+    Restart(Offset),
+    /// The high watermark is there now.
+    Commit(Offset),
+    /// The log starts there now.
+    Start(Offset),
+    /// The leader lacks what is committed here. After an unclean election that is as it must be, and the replica begins anew at
+    /// `to`; otherwise somebody has lost data, and a person must look. Nothing is cut until that is decided.
+    Lost {
+        /// Where the logs part, or where the leader's begins.
+        to: Offset,
+        /// The high watermark here.
+        high: Offset,
+    },
+    /// It is not served, for now. The leader says more once that changes.
+    Wait(Refusal),
+}
+
+/// What a follower of a partition knows.
+#[derive(Clone, Debug)]
+pub struct Following {
+    leader: BrokerId,
+    epoch: LeaderEpoch,
+    /// Whether the leader has found this log to be a part of its own, in this epoch.
+    reconciled: bool,
+    /// How far the log went when it was asked about last.
+    asked: Option<Tip>,
+    /// How far the leader was told that the disk is.
+    told: Offset,
+}
+
+impl Following {
+    /// Follows a leader in its epoch. Whatever an earlier epoch has found out about the log does not count, even if the leader is the
+    /// same (KAFKA-7164).
+    pub fn new(leader: BrokerId, epoch: LeaderEpoch) -> Following {
+        Following { leader, epoch, reconciled: false, asked: None, told: Offset(0) }
+    }
+
+    /// What to ask with: where this log is.
+    pub fn ask(&mut self, log: &Log) -> Position {
+        let tip = Tip::of(log);
+        (self.asked, self.told) = (Some(tip), log.flushed());
+        Position { epoch: self.epoch, tip, flushed: log.flushed() }
+    }
+
+    /// How far the disk is, if the leader does not know yet and may be told without being asked anything: before the logs are
+    /// known to agree it may not.
+    pub fn flushed(&mut self, log: &Log) -> Option<Offset> {
+        let news = self.reconciled && log.flushed() > self.told;
+        if news {
+            self.told = log.flushed();
+        }
+        news.then_some(self.told)
+    }
+
+    /// What the leader says, in the answer that is awaited ([`crate::replica::asking::Asking::take`]). What it says of another epoch,
+    /// or of a log that has changed since, is dropped: a stale "diverging" must not cut anything.
+    pub fn answered(&mut self, answer: PartitionAnswer<Vec<Batch>>, log: &Log) -> Vec<Step> {
+        if answer.epoch != self.epoch || self.asked.take() != Some(Tip::of(log)) {
+            return Vec::new();
+        }
+        match answer.news {
+            News::Records { records, high, start } => self.take(records, high, start, log),
+            News::Diverging(agreed) => vec![self.cut(agreed, log)],
+            News::Restart(start) if start >= log.end() => vec![Step::Restart(start)],
+            News::Restart(start) => vec![Step::Lost { to: start, high: log.high() }],
+            News::Refused(why) => vec![Step::Wait(why)],
+        }
+    }
+
+    fn take(&mut self, records: Vec<Batch>, high: Offset, start: Offset, log: &Log) -> Vec<Step> {
+        self.reconciled = true;
+        let mut steps = Vec::new();
+        let mut tip = Tip::of(log);
+        let good = records.into_iter().take_while(|batch| {
+            let header = batch.header();
+            let follows = header.base_offset == tip.end
+                && (tip.epoch..=self.epoch).contains(&header.leader_epoch)
+                && header.count > 0;
+            tip = if follows { Tip { epoch: header.leader_epoch, end: header.next_offset() } } else { tip };
+            follows
+        });
+        let good: Vec<Batch> = good.collect();
+        if !good.is_empty() {
+            steps.push(Step::Take(good));
+        }
+        // What the leader has committed is so here up to where this log agrees with its own.
+        let high = high.min(tip.end).max(log.high());
+        if high > log.high() {
+            steps.push(Step::Commit(high));
+        }
+        if start.min(high) > log.start() {
+            steps.push(Step::Start(start.min(high)));
+        }
+        steps
+    }
+
+    /// The logs part ways: this one's end goes, as far back as they may agree. If its epochs are not the leader's, that may be too
+    /// little, and the next fetch finds out (KIP-279).
+    fn cut(&mut self, agreed: Tip, log: &Log) -> Step {
+        self.reconciled = false;
+        let ours = log.epochs().end_of(agreed.epoch, self.epoch, log.end());
+        let to = ours.map_or(agreed.end, |(_, end)| end.min(agreed.end));
+        if to < log.high() || to >= log.end() {
+            // Cutting nothing would ask the same for ever.
+            return Step::Lost { to: to.min(log.end()), high: log.high() };
+        }
+        Step::Cut(to)
+    }
+
+    /// Whom it follows.
+    pub fn leader(&self) -> BrokerId {
+        self.leader
+    }
+
+    /// The epoch in which it follows.
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+
+    /// Whether the leader has found this log to be a part of its own, in this epoch.
+    pub fn is_reconciled(&self) -> bool {
+        self.reconciled
+    }
+}

@@ -1,0 +1,11 @@
+//! The replicas of partitions alone: rules told to one of them, and a small world with a network and disks that fail.
+
+mod broker;
+mod checks;
+mod controller;
+mod links;
+mod nemesis;
+mod node;
+mod rules;
+mod stories;
+mod world;
