@@ -72,8 +72,12 @@ impl Quorum {
     ) {
         match answer {
             Answer::Vote { by, granted, leader } => {
+                let epoch = self.election.epoch;
                 self.got_vote(now, (from, correlation), (by, granted), log, out);
-                self.heard_of(now, leader, out);
+                // With the last vote that it needed it may be in another epoch now, of which the answer knew nothing.
+                if self.election.epoch == epoch {
+                    self.heard_of(now, leader, out);
+                }
             }
             Answer::Refused { why, leader } => self.refused(now, from, why, leader, out),
             Answer::Heard => {}

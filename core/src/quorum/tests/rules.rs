@@ -272,3 +272,18 @@ fn time_outs_differ_by_node_epoch_and_attempt_and_by_nothing_else() {
     assert!(all.iter().all(|t| (base..base * 2).contains(t)), "{all:?}");
     assert!((1..4).all(|i| all[i] != all[0]), "{all:?}");
 }
+
+#[test]
+fn an_answer_of_the_epoch_before_names_no_leader_of_the_one_that_it_opens() {
+    let found = Election { epoch: LeaderEpoch(1), voted: None, leader: Some(BrokerId(2)) };
+    let mut one = One::new(&[1], found);
+    one.wait();
+    let mut asked = questions(&one.wait());
+    asked.retain(|(to, _)| *to == 3);
+    // The third has lost the same leader, and has not given it up either: its vote is the one that is needed.
+    let granted = Answer::Vote { by: voter(3), granted: true, leader: Some(BrokerId(2)) };
+    for (_, correlation) in asked {
+        one.answer(3, 1, correlation, granted.clone());
+    }
+    assert_eq!((one.quorum.epoch(), one.quorum.leader()), (LeaderEpoch(2), None));
+}
