@@ -26,6 +26,7 @@ impl Driver {
                 Effect::Note(note) => self.note(note),
                 Effect::Stopped => self.phases.reach(Phase::Stopped),
                 Effect::Store { .. } | Effect::Rules(_) => unreachable!("these are done under the lock"),
+                Effect::Send { to, .. } => unreachable!("a node alone has nothing to say to broker {to}"),
             }
         }
         for conn in touched {

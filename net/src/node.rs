@@ -63,6 +63,10 @@ impl Node {
     /// # Errors
     /// An address cannot be listened at, or the log directory died meanwhile.
     pub async fn start<D: Disk>(options: NodeOptions, store: Store<D>, found: Recovered) -> io::Result<Node> {
+        if options.config.voters.keys().any(|id| *id != options.config.node_id) {
+            let why = "quipu.voters names other brokers: this version runs a node alone";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
         let reads = Arc::new(store.reader());
         let shell = Arc::new(Shell::new(options.limits, reads));
         let broker = Broker::new(options.config, options.seed, found);

@@ -112,7 +112,7 @@ impl Observer {
             }
             Input::Stop if !now.ready => sometimes("stop: before it was ready"),
             Input::Stop if now.names().contains("append") => sometimes("stop: with appends under way"),
-            Input::Wake | Input::Stop => {}
+            Input::Wake | Input::Stop | Input::Peer { .. } => {}
         }
     }
 
@@ -191,7 +191,11 @@ impl UnderWay {
             Effect::Load { .. } => self.replays += 1,
             Effect::Look { lookup, .. } => drop(self.lookups.insert(*lookup)),
             Effect::Note(Note::Ready) => self.ready = true,
-            Effect::Note(_) | Effect::Close { .. } | Effect::Rules(_) | Effect::Stopped => {}
+            Effect::Note(_)
+            | Effect::Close { .. }
+            | Effect::Rules(_)
+            | Effect::Send { .. }
+            | Effect::Stopped => {}
         }
     }
 

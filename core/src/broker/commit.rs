@@ -28,13 +28,33 @@ impl Broker {
         let context = AppendContext { epoch: partition.epoch, shape, at: turn.now.wall };
         let appended = partition.log.append(&mut batch, &context, &mut self.tails);
         let (cuts, start) = (partition.log.cuts(), partition.log.start());
+        self.write(turn, (log, batch), appended, (cuts, start));
+        appended
+    }
+
+    /// Appends a batch as its leader has stamped it, and sends it to the disk.
+    pub(super) fn append_as_is(&mut self, turn: &mut Turn, log: LogId, batch: &Batch) -> Result<(), String> {
+        let shape = self.shape(log);
+        let partition = self.partitions.get_mut(&log).expect("an append to a partition that is here");
+        let appended = partition.log.follow(batch, shape, turn.now.wall, &mut self.tails)?;
+        let (cuts, start) = (partition.log.cuts(), partition.log.start());
+        self.write(turn, (log, batch.clone()), appended, (cuts, start));
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        turn: &mut Turn,
+        (log, batch): (LogId, Batch),
+        appended: Appended,
+        (cuts, start): (u64, Offset),
+    ) {
         self.upkeep.appended(log, batch.size());
         let op = StoreOp::Append { log, batches: vec![batch], roll: appended.roll };
         self.lane.append(turn, op, appended.end, cuts);
         if appended.roll && start == appended.base {
             self.lane.store(turn, StoreOp::Trim { log, start });
         }
-        appended
     }
 
     fn shape(&self, log: LogId) -> Shape {
@@ -178,6 +198,10 @@ impl Broker {
 
     /// An append found the disk full: the log goes back to what is durable, and whoever waited is told.
     fn cut_back(&mut self, turn: &mut Turn, failure: &LogFailure) {
+        if failure.log == LogId::METADATA && !self.is_alone() {
+            // What goes now, others may have fetched: in this epoch it must not lead any more.
+            self.steer(turn, |quorum, now, _, out| quorum.resign(now, out));
+        }
         let Some(partition) = self.partitions.get_mut(&failure.log) else { return };
         let to = partition.log.flushed().max(partition.log.high());
         turn.warn(format!(
@@ -190,7 +214,7 @@ impl Broker {
         for part in waiting {
             self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
         }
-        self.facts_lost(turn, failure.log);
+        self.facts_lost(turn, failure.log, to);
     }
 
     /// One log cannot be used any more, for damage that came to light: whoever waited for it is told.
@@ -218,9 +242,9 @@ impl Broker {
     }
 
     /// State that was folded from what a log does not hold any more is given up.
-    fn facts_lost(&mut self, turn: &mut Turn, log: LogId) {
+    fn facts_lost(&mut self, turn: &mut Turn, log: LogId, to: Offset) {
         if log == LogId::METADATA {
-            self.controller.give_up();
+            self.controller.cut(to);
             self.producer_ids.give_up(turn);
             if matches!(self.phase, Phase::Starting { .. }) {
                 self.die(turn, "the disk is full: there is no room for the metadata log; free some space and start again".into());

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 pub use crate::caller::{Caller, Client};
-use crate::ids::{ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
+use crate::ids::{BrokerId, ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
+use crate::peer::message::PeerMessage;
 use crate::record::Batch;
 use crate::record::check::{Refused, Rules};
 use crate::storage::ops::{Found, LogRange, Lookup, StoreOp, Stored};
@@ -22,6 +23,13 @@ pub enum Input {
         dialect: Dialect,
         /// What is asked.
         request: Request,
+    },
+    /// Another broker says something. It may come late, twice or never.
+    Peer {
+        /// Which broker.
+        from: BrokerId,
+        /// What it says.
+        message: PeerMessage,
     },
     /// A lane has finished a round.
     Stored {
@@ -71,6 +79,13 @@ pub enum Effect {
         conn: ConnId,
         /// Why, for people.
         reason: String,
+    },
+    /// Say this to another broker. Whether it arrives is nobody's promise.
+    Send {
+        /// Which broker.
+        to: BrokerId,
+        /// What is said.
+        message: PeerMessage,
     },
     /// Do this on disk. In order per lane; answered by `Input::Stored` with this mark or a later one.
     Store {

@@ -11,6 +11,8 @@ use crate::cluster::image::MetadataImage;
 use crate::cluster::names;
 use crate::ids::{LeaderEpoch, LoadId, LogId, Offset};
 use crate::log::Log;
+use crate::quorum::Serving;
+use crate::record::iter::Record;
 use crate::record::{Batch, RecordError, Records};
 use crate::storage::ops::{LogRange, RecoveredLog, StoreOp};
 
@@ -18,7 +20,7 @@ use crate::storage::ops::{LogRange, RecoveredLog, StoreOp};
 const LOAD_BYTES: usize = 1 << 20;
 
 /// Most bytes that a batch of the broker's own may unpack to. None of them is compressed, but a tool may have written some.
-const REPLAY_BYTES: usize = 64 << 20;
+pub(super) const REPLAY_BYTES: usize = 64 << 20;
 
 /// How far the start has come.
 #[derive(Debug)]
@@ -50,20 +52,34 @@ pub(super) enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Loads {
     next: u64,
-    under_way: BTreeMap<LoadId, (LogId, Offset)>,
+    under_way: BTreeMap<LoadId, (LogId, Purpose)>,
+}
+
+/// What a piece of a log is read for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Purpose {
+    /// To fold it, and what follows up to this offset.
+    Replay(Offset),
+    /// To answer another broker's fetch.
+    Serve(Serving),
 }
 
 impl Loads {
     /// Reads a log from `from` to `upto`, a piece at a time.
     pub(super) fn begin(&mut self, turn: &mut Turn, log: LogId, from: Offset, upto: Offset) {
+        let range = LogRange { log, from, below: upto, max_bytes: LOAD_BYTES, at_least_one: true };
+        self.read(turn, range, Purpose::Replay(upto));
+    }
+
+    /// Reads a piece of a log.
+    pub(super) fn read(&mut self, turn: &mut Turn, range: LogRange, purpose: Purpose) {
         self.next += 1;
         let load = LoadId(self.next);
-        self.under_way.insert(load, (log, upto));
-        let range = LogRange { log, from, below: upto, max_bytes: LOAD_BYTES, at_least_one: true };
+        self.under_way.insert(load, (range.log, purpose));
         turn.out.push(Effect::Load { load, range });
     }
 
-    fn take(&mut self, load: LoadId) -> Option<(LogId, Offset)> {
+    fn take(&mut self, load: LoadId) -> Option<(LogId, Purpose)> {
         self.under_way.remove(&load)
     }
 
@@ -142,7 +158,11 @@ impl Broker {
 
     /// A piece of a log has been read back.
     pub(super) fn loaded(&mut self, turn: &mut Turn, load: LoadId, result: Result<Vec<Batch>, String>) {
-        let Some((log, upto)) = self.loads.take(load) else { return };
+        let Some((log, purpose)) = self.loads.take(load) else { return };
+        let upto = match purpose {
+            Purpose::Replay(upto) => upto,
+            Purpose::Serve(serving) => return self.metadata_read(turn, serving, result),
+        };
         let batches = match result {
             Ok(batches) if batches.is_empty() => {
                 return self.load_failed(turn, log, format!("nothing could be read below offset {upto}"));
@@ -165,9 +185,14 @@ impl Broker {
             if log != LogId::METADATA {
                 self.replay_group_record(log, record);
             } else if !batch.header().is_control() {
-                let fact = Fact::decode(&record.value.unwrap_or_default())
-                    .map_err(|why| format!("{why}, at offset {}", record.offset))?;
-                self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
+                let fact = fact_in(&record)?;
+                if self.is_alone() {
+                    self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
+                } else {
+                    // How much of it is committed is for the quorum's leader to say.
+                    let epoch = batch.header().leader_epoch;
+                    self.controller.decided(vec![fact], record.offset + 1, epoch);
+                }
             }
         }
         Ok(())
@@ -279,6 +304,12 @@ fn from_the_future(found: &RecoveredLog, epoch: LeaderEpoch) -> Option<String> {
     Some(format!("the batch at offset {start} has leader epoch {newest}, but its leader is in epoch {epoch}"))
 }
 
-fn unreadable(batch: &Batch, why: &RecordError) -> String {
+/// The fact that a record of the metadata log holds.
+pub(super) fn fact_in(record: &Record) -> Result<Fact, String> {
+    let value = record.value.as_deref().unwrap_or_default();
+    Fact::decode(value).map_err(|why| format!("{why}, at offset {}", record.offset))
+}
+
+pub(super) fn unreadable(batch: &Batch, why: &RecordError) -> String {
     format!("the batch at offset {} is damaged: {why}", batch.header().base_offset)
 }

@@ -193,6 +193,10 @@ impl Broker {
 
     /// Keeps the metadata image as a snapshot and lets go of the facts that are in it.
     pub(super) fn keep_snapshot(&mut self, turn: &mut Turn) {
+        if !self.is_alone() {
+            // Others may need the facts: they are not given snapshots yet.
+            return;
+        }
         let (at, epoch) = self.controller.position();
         let metadata = self.partitions.get_mut(&LogId::METADATA).expect("the metadata log is open");
         if at <= metadata.log.start() || at == Offset(0) {

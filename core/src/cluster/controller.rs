@@ -1,4 +1,4 @@
-//! The controller of a quorum of one: decides against what is committed and what is on its way, and folds what commits.
+//! What the controller decides with: it decides against what is committed and what is on its way, and folds what commits.
 
 use std::collections::VecDeque;
 
@@ -56,10 +56,14 @@ impl Controller {
         Some(decided.facts)
     }
 
-    /// What was under way will not commit: the log was cut back.
-    pub fn give_up(&mut self) {
-        self.under_way.clear();
+    /// The log was cut back to `to`: what lay beyond was never decided.
+    pub fn cut(&mut self, to: Offset) {
+        self.under_way.retain(|decided| decided.end <= to);
         self.speculative = self.committed.clone();
+        self.under_way
+            .iter()
+            .flat_map(|decided| &decided.facts)
+            .for_each(|fact| self.speculative.apply(fact));
     }
 
     /// What is committed.
@@ -83,6 +87,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_another_leader_has_cut_off_counts_for_no_decision_any_more() {
+        let mut c = Controller::default();
+        let fact = |next| vec![Fact::ProducerIdsAllocated { next }];
+        (1..=3).for_each(|n| c.decided(fact(n * 10), Offset(n), LeaderEpoch(0)));
+        assert!(c.commit(Offset(1)).is_some());
+        c.cut(Offset(2));
+        assert_eq!((c.image().next_producer_id(), c.draft().next_producer_id()), (10, 20));
+        c.decided(fact(50), Offset(3), LeaderEpoch(1));
+        assert_eq!(c.commit(Offset(3)), Some(fact(20)));
+        assert_eq!(c.commit(Offset(3)), Some(fact(50)));
+    }
+
+    #[test]
     fn decisions_count_at_once_for_the_next_decision_but_are_told_only_once_committed() {
         let mut c = Controller::default();
         c.decided(vec![Fact::ProducerIdsAllocated { next: 10 }], Offset(1), LeaderEpoch(0));
@@ -90,7 +107,7 @@ mod tests {
         assert_eq!((c.image().next_producer_id(), c.draft().next_producer_id()), (0, 20));
         assert!(c.commit(Offset(1)).is_some() && c.commit(Offset(1)).is_none());
         assert_eq!(c.image().next_producer_id(), 10);
-        c.give_up();
+        c.cut(Offset(1));
         assert_eq!(c.draft(), c.image());
     }
 }

@@ -1,5 +1,6 @@
 //! The broker's configs as typed values: what the machine and the shell read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::settings::Settings;
@@ -56,6 +57,8 @@ pub struct BrokerConfig {
     pub partitions_per_page: i32,
     /// The metadata quorum.
     pub quorum: QuorumConfig,
+    /// The brokers that vote in it, with their peer addresses (`quipu.voters`); none: this one alone.
+    pub voters: BTreeMap<BrokerId, String>,
     /// Consumer groups and their offsets.
     pub groups: GroupConfig,
     /// Connections and memory: what the shell bounds.
@@ -161,6 +164,7 @@ impl BrokerConfig {
                 fetch_timeout_ms: s.number("controller.quorum.fetch.timeout.ms"),
                 request_timeout_ms: s.number("controller.quorum.request.timeout.ms"),
             },
+            voters: words(s.get("quipu.voters").unwrap_or_default()).filter_map(voter).collect(),
             groups: GroupConfig::new(s),
             limits: Limits::new(s),
             durability: if s.text("quipu.durability") == "none" {
@@ -196,6 +200,15 @@ impl BrokerConfig {
             .any(|o| !o.trim().is_empty() && over(o).is_none())
         {
             wrong.push("max.connections.per.ip.overrides must be a list of address:limit".to_string());
+        }
+        let named = words(self.settings.get("quipu.voters").unwrap_or_default()).count();
+        if named != self.voters.len() {
+            wrong.push("quipu.voters (--voters) must be a list of id@host:port, each id once".to_string());
+        } else if named > 1 && !self.voters.contains_key(&self.node_id) {
+            wrong.push(format!(
+                "quipu.voters (--voters) must name this broker too: node.id is {}",
+                self.node_id
+            ));
         }
         wrong.extend(self.topics.check().err());
         wrong
@@ -262,6 +275,15 @@ impl Limits {
 fn node_id(s: &Settings) -> i32 {
     let old = s.number::<i32>("broker.id");
     if s.get("node.id").is_none() && old >= 0 { old } else { s.number("node.id") }
+}
+
+/// `id@host:port`.
+fn voter(word: &str) -> Option<(BrokerId, String)> {
+    let (id, address) = word.split_once('@')?;
+    let (host, port) = address.rsplit_once(':')?;
+    let good = !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let id = id.trim().parse().ok().filter(|id| *id >= 0 && good)?;
+    Some((BrokerId(id), address.to_string()))
 }
 
 /// `address:limit`; the address may hold colons itself.

@@ -55,6 +55,15 @@ pub enum Slice {
     OnDisk(LogRange),
 }
 
+/// Where what another broker is to get lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForReplica {
+    /// Whole batches, shared with the hot tail; none where the log ends.
+    Held(Vec<Batch>),
+    /// On disk.
+    OnDisk(LogRange),
+}
+
 impl Log {
     /// A log that has just been created.
     pub fn empty(id: LogId) -> Log {
@@ -218,6 +227,21 @@ impl Log {
         match self.tail.read(&range) {
             chunks if chunks.is_empty() => Slice::Empty,
             chunks => Slice::Held(chunks),
+        }
+    }
+
+    /// What another broker that keeps this log gets from `from` on, about `max_bytes` of it: also what is not flushed here yet. Pure.
+    pub fn read_for_replica(&self, from: Offset, max_bytes: usize) -> ForReplica {
+        let range = LogRange { log: self.id, from, below: self.end, max_bytes, at_least_one: true };
+        if from >= self.tail.start() {
+            return ForReplica::Held(self.tail.batches(&range));
+        }
+        // What has left the tail before it was flushed is to be had once it is.
+        let below = self.flushed.min(self.tail.start());
+        if from >= below {
+            ForReplica::Held(Vec::new())
+        } else {
+            ForReplica::OnDisk(LogRange { below, ..range })
         }
     }
 

@@ -99,8 +99,8 @@ struct Kept {
     next: Offset,
     /// The whole batch when it is small, else its first 16 bytes.
     head: Bytes,
-    /// What follows, in the frame it arrived in; empty when the batch is small.
-    rest: Bytes,
+    /// The batch itself, in the frame it arrived in, when it is not small.
+    shared: Option<Batch>,
     /// Its place in the order of eviction.
     at: u64,
     frame: Option<FrameId>,
@@ -108,7 +108,14 @@ struct Kept {
 
 impl Kept {
     fn size(&self) -> usize {
-        self.head.len() + self.rest.len()
+        self.shared.as_ref().map_or(self.head.len(), Batch::size)
+    }
+
+    fn batch(&self) -> Batch {
+        match &self.shared {
+            Some(batch) => batch.clone(),
+            None => Batch::take(&mut self.head.clone()).expect("it was a batch when it was copied"),
+        }
     }
 }
 
@@ -127,33 +134,40 @@ impl Tail {
     pub fn push(&mut self, log: LogId, batch: &Batch, space: &mut TailSpace) {
         let header = batch.header();
         let (prefix, rest) = (batch.prefix(), batch.rest());
-        let (head, rest) = if batch.size() < COPIED_BELOW_BYTES {
-            (space.copy(&[&prefix, &rest]), Bytes::new())
+        let (head, shared) = if batch.size() < COPIED_BELOW_BYTES {
+            (space.copy(&[&prefix, &rest]), None)
         } else {
-            (space.copy(&[&prefix]), rest)
+            (space.copy(&[&prefix]), Some(batch.clone()))
         };
-        let (at, frame) = space.keep(log, header.base_offset, head.len(), rest.len());
+        let pinned = if shared.is_some() { rest.len() } else { 0 };
+        let (at, frame) = space.keep(log, header.base_offset, head.len(), pinned);
         let (base, next) = (header.base_offset, header.next_offset());
-        self.batches.push_back(Kept { base, next, head, rest, at, frame });
+        self.batches.push_back(Kept { base, next, head, shared, at, frame });
     }
 
     /// Whole batches from the one that holds `range.from` on, while they fit. The caller has checked that it is here.
     pub fn read(&self, range: &LogRange) -> Vec<Bytes> {
-        let first = self.batches.partition_point(|b| b.next <= range.from);
         let mut chunks = Vec::new();
-        let mut size = 0;
-        for kept in self.batches.range(first..).take_while(|b| b.next <= range.below) {
-            let forced = size == 0 && range.at_least_one;
-            if size + kept.size() > range.max_bytes && !forced {
-                break;
-            }
-            size += kept.size();
+        for kept in self.fitting(range) {
             chunks.push(kept.head.clone());
-            if !kept.rest.is_empty() {
-                chunks.push(kept.rest.clone());
-            }
+            chunks.extend(kept.shared.as_ref().map(Batch::rest));
         }
         chunks
+    }
+
+    /// The same as batches, for another broker.
+    pub fn batches(&self, range: &LogRange) -> Vec<Batch> {
+        self.fitting(range).map(Kept::batch).collect()
+    }
+
+    fn fitting(&self, range: &LogRange) -> impl Iterator<Item = &Kept> {
+        let first = self.batches.partition_point(|b| b.next <= range.from);
+        let (below, most, mut forced, mut size) = (range.below, range.max_bytes, range.at_least_one, 0);
+        self.batches.range(first..).take_while(move |kept| {
+            size += kept.size();
+            let whatever_its_size = std::mem::take(&mut forced);
+            kept.next <= below && (size <= most || whatever_its_size)
+        })
     }
 
     /// Drops the batch at `base` if it is the oldest one here.

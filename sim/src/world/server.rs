@@ -357,6 +357,7 @@ impl Server {
                 self.plan_read(around.agenda, Read::Look(lookup, log, what, below));
             }
             Effect::Rules(rules) => process.rules = rules,
+            Effect::Send { to, .. } => unreachable!("a node alone has nothing to say to broker {to}"),
             Effect::Note(note) => self.note(around, &note),
             Effect::Stopped => process.stopped = true,
         }

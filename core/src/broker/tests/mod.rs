@@ -9,6 +9,7 @@ mod failures;
 mod fetching;
 mod finding;
 mod groups;
+mod quorum;
 mod reading;
 mod start;
 mod topics;
@@ -21,7 +22,8 @@ use bytes::Bytes;
 use crate::broker::Broker;
 use crate::broker::door::{Caller, Client, Effect, Input, Note, Produce, ProduceTopic, Request};
 use crate::config::{BrokerConfig, Settings};
-use crate::ids::{ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
+use crate::ids::{BrokerId, ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
+use crate::peer::message::PeerMessage;
 use crate::producer::ProducerTable;
 use crate::record::check::Refused;
 use crate::record::{Batch, BatchBuilder};
@@ -55,6 +57,8 @@ struct Rig {
     replies: BTreeMap<Caller, Response>,
     closed: Vec<String>,
     notes: Vec<Note>,
+    /// What was said to other brokers and is not delivered yet.
+    sent: Vec<(BrokerId, PeerMessage)>,
     /// Questions to time indexes that are not answered yet.
     looks: Vec<(LookupId, Lookup)>,
 }
@@ -86,7 +90,12 @@ impl Rig {
         let mut set = Settings::new();
         settings.iter().for_each(|(name, value)| set.set(name, value).unwrap());
         let space = (1 << 40, 1 << 40);
-        let found = Recovered { identity: identity(), clean: true, logs, election, space };
+        let mut identity = identity();
+        if let Some((_, id)) = settings.iter().find(|(name, _)| *name == "node.id") {
+            identity.node_id = id.parse().unwrap();
+            identity.directory_id = [identity.node_id as u8; 16];
+        }
+        let found = Recovered { identity, clean: true, logs, election, space };
         Rig {
             broker: Broker::new(BrokerConfig::new(set), 42, found),
             now: Now { mono: Instant(1_000_000), wall: Timestamp(1_700_000_000_000) },
@@ -102,6 +111,7 @@ impl Rig {
             replies: BTreeMap::new(),
             closed: Vec::new(),
             notes: Vec::new(),
+            sent: Vec::new(),
             looks: Vec::new(),
         }
     }
@@ -128,6 +138,7 @@ impl Rig {
             Effect::Load { load, range } if self.hold_loads => self.loads.push((load, range)),
             Effect::Load { load, range } => self.load(load, range),
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
+            Effect::Send { to, message } => self.sent.push((to, message)),
             Effect::Rules(_) | Effect::Stopped => {}
             Effect::Note(note) => self.notes.push(note),
         }
