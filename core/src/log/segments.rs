@@ -102,21 +102,25 @@ impl Segments {
         while self.unflushed.pop_front_if(|before| before.batch < to).is_some() {}
     }
 
-    /// Forgets what lies at or beyond `end`, and what was not durable is as if it had never been. Of a segment cut further
-    /// back than that the size is not known any more; it counts as it was.
+    /// Forgets what lies at or beyond `end`, and what was not durable is as if it had never been. A segment that begins there
+    /// stays, empty, if it was there before what is cut off. Of a segment cut further back than what was not durable the size
+    /// is not known any more; it counts as it was.
     pub fn truncate(&mut self, end: Offset) {
-        while self.spans.len() > 1 && self.active().base >= end {
+        let first = self.unflushed.partition_point(|before| before.batch < end);
+        let cut = self.unflushed.drain(first..).next().filter(|cut| cut.batch == end);
+        let newest = cut.map_or(end, |cut| cut.active.base);
+        while self.spans.len() > 1 && self.active().base > newest {
             self.spans.pop();
         }
-        let first = self.unflushed.partition_point(|before| before.batch < end);
-        let Some(cut) = self.unflushed.drain(first..).next().filter(|cut| cut.batch == end) else { return };
         let active = self.active_mut();
-        match active.base == cut.active.base {
-            true => *active = cut.active,
+        match cut {
+            Some(cut) if active.base == cut.active.base => *active = cut.active,
             // The one before it has been trimmed away meanwhile.
-            false => *active = span_at(active.base),
+            Some(_) => *active = span_at(active.base),
+            None if active.base == end => *active = span_at(end),
+            None => {}
         }
-        self.must_roll |= cut.must_roll;
+        self.must_roll |= cut.is_some_and(|cut| cut.must_roll);
     }
 
     /// Forgets segments that lie wholly below `start`. The active one stays.
@@ -248,6 +252,24 @@ mod tests {
         s.trim(Offset(1));
         s.truncate(Offset(1));
         assert_eq!(s.spans(), [span_at(Offset(1))]);
+    }
+
+    #[test]
+    fn an_empty_segment_that_a_start_has_found_stays_when_its_first_batch_is_cut_off_and_the_one_before_it_is_as_it_was()
+     {
+        let found = [(100, 7), (0, -1)].into_iter().enumerate().map(|(i, (bytes, at))| SegmentSpan {
+            base: Offset(i as i64 * 10),
+            bytes,
+            first_timestamp: Timestamp(at),
+            max_timestamp: Timestamp(at),
+        });
+        let found: Vec<SegmentSpan> = found.collect();
+        let mut s = Segments::new(found.clone());
+        s.append(&header(10, 1), 50, Shape { bytes: 250, age_ms: i64::MAX }, Timestamp(0));
+        s.truncate(Offset(10));
+        assert_eq!(s.spans(), found, "the batch found no room");
+        s.truncate(Offset(10));
+        assert_eq!(s.spans(), found, "and there was nothing to cut");
     }
 
     #[test]
