@@ -31,8 +31,8 @@ pub struct History {
     pub trims: Vec<Trim>,
     /// From which offset on a partition's records may be lost, since they lay on a damaged disk and nowhere else.
     pub excused: BTreeMap<TopicPartition, i64>,
-    /// Who was a member in which generation: the group, the member id, the generation.
-    pub members: Vec<(String, String, i32)>,
+    /// Who was a member in which generation, in the order in which clients were told.
+    pub members: Vec<Membership>,
     /// What hostile clients did in others' names and brokers took.
     pub trespasses: Vec<String>,
     /// The life that each client is in, or ended in.
@@ -141,6 +141,19 @@ pub struct Commit {
     pub fate: Fate,
 }
 
+/// What a client was told when it joined a group.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The group.
+    pub group: String,
+    /// The name that the client was given.
+    pub member: String,
+    /// The generation.
+    pub generation: i32,
+    /// Whether the group had offsets by then: it is not forgotten when its last member is gone.
+    pub lasts: bool,
+}
+
 /// A DeleteRecords of one partition.
 #[derive(Clone, Debug)]
 pub struct Trim {
@@ -241,15 +254,25 @@ impl History {
         number
     }
 
+    /// A client is told that it is a member of a group, and in which generation.
+    pub fn joined(&mut self, group: &str, member: String, generation: i32) {
+        let lasts = self.commits.iter().any(|c| c.group == group && matches!(c.fate, Fate::Done(_)));
+        self.members.push(Membership { group: group.to_string(), member, generation, lasts });
+    }
+
     /// Members of a group in generations before its newest one, with the generation.
     pub fn old_members(&self, group: &str) -> Vec<(String, i32)> {
-        let all = || self.members.iter().filter(|(of, ..)| of == group);
         // A group whose offsets expire may be forgotten and begin anew, with its first generation.
         if self.offsets_kept_us < 86_400_000_000 {
             return Vec::new();
         }
-        let newest = all().map(|(.., generation)| *generation).max().unwrap_or(0);
-        all().filter(|m| m.2 < newest).map(|(_, id, generation)| (id.clone(), *generation)).collect()
+        let all = || self.members.iter().filter(|m| m.group == group);
+        // So may one that has none yet and whose last member is gone. A name is given once: who has it in a later generation has it in none before.
+        let is_old = |m: &Membership| {
+            let counts = |other: &Membership| other.member == m.member || m.lasts && other.lasts;
+            all().any(|other| counts(other) && other.generation > m.generation)
+        };
+        all().filter(|m| is_old(m)).map(|m| (m.member.clone(), m.generation)).collect()
     }
 
     /// The process of a client is gone: what it had under way stays open.

@@ -236,7 +236,7 @@ impl Actor for GroupMember {
     fn told(&mut self, env: &mut Env<'_>, event: Event) {
         match event {
             Event::Assigned(a) => {
-                env.history.members.push((self.plan.group.clone(), a.member, a.generation));
+                env.history.joined(&self.plan.group, a.member, a.generation);
                 self.assigned(env, a.generation, a.partitions);
             }
             Event::Positioned { partition, instead_of, .. } => {
