@@ -27,13 +27,16 @@ impl Broker {
         }
     }
 
-    fn route(&mut self, turn: &mut Turn, held: HeldRequest) {
+    pub(super) fn route(&mut self, turn: &mut Turn, held: HeldRequest) {
         let HeldRequest { to, from, dialect, request } = held;
         let mut api = match request {
             Request::Produce(produce) => return self.produce(turn, to, &from, produce),
             Request::Api(api) => api,
         };
         once(&mut api);
+        if self.is_for_controller(&api) {
+            return self.forward(turn, (to, &from), &api);
+        }
         match api {
             Api::Fetch(r) => self.fetch(turn, to, dialect, r),
             Api::ListOffsets(r) => self.list_offsets(turn, to, dialect, r),

@@ -44,6 +44,9 @@ impl Broker {
         self.metadata_log().raise_high(known);
         let config = Config { me, times: times(&self.config), seed: self.draw() };
         self.quorum = Some(Quorum::new(config, self.voters(), election, turn.now.mono));
+        if !self.is_alone() {
+            self.member.beat_at(turn.now.mono);
+        }
         self.steer(turn, |quorum, now, log, out| quorum.tick(now, log, out));
     }
 
@@ -86,15 +89,6 @@ impl Broker {
         };
         let is_behind = election.epoch < newest;
         Ok(if is_behind { Election { epoch: newest, voted: None, leader: None } } else { election })
-    }
-
-    /// Another broker says something.
-    pub(super) fn peer(&mut self, turn: &mut Turn, from: BrokerId, message: PeerMessage) {
-        match message {
-            PeerMessage::Quorum(message) => {
-                self.steer(turn, |quorum, now, log, out| quorum.receive(now, from, message, log, out));
-            }
-        }
     }
 
     /// Tells the quorum something and carries out what comes of it, to its end.
@@ -166,6 +160,8 @@ impl Broker {
         let formed = forms.map(|voters| Fact::QuorumFormed { cluster_id, voters });
         let opening = formed.into_iter().chain([Fact::LeaderElected { leader: self.me, epoch }]);
         self.decide(turn, opening.collect());
+        self.become_active(turn);
+        self.member.beat_at(turn.now.mono);
     }
 
     /// Another leads now, or nobody: who waits here for a decision waits in vain.
@@ -179,7 +175,14 @@ impl Broker {
         }
         let metadata = self.partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it");
         let waiting: Vec<Part> = metadata.waiters.drain().collect();
-        self.producer_ids.give_up(turn);
+        self.active = None;
+        self.give_up_forwarded(turn);
+        if !self.is_alone() {
+            self.member.beat_at(turn.now.mono);
+        }
+        if self.is_alone() {
+            self.producer_ids.give_up(turn);
+        }
         for part in waiting {
             self.part_failed(
                 turn,

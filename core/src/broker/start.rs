@@ -22,6 +22,9 @@ const LOAD_BYTES: usize = 1 << 20;
 /// Most bytes that a batch of the broker's own may unpack to. None of them is compressed, but a tool may have written some.
 pub(super) const REPLAY_BYTES: usize = 64 << 20;
 
+/// The epoch of a partition in which this broker has not taken up any role yet.
+const NO_ROLE: LeaderEpoch = LeaderEpoch(-1);
+
 /// How far the start has come.
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -60,8 +63,10 @@ pub(super) struct Loads {
 pub(super) enum Purpose {
     /// To fold it, and what follows up to this offset.
     Replay(Offset),
-    /// To answer another broker's fetch.
+    /// To answer another broker's fetch of the metadata.
     Serve(Serving),
+    /// To answer a follower: the answer that waits for it.
+    Follower(u64),
 }
 
 impl Loads {
@@ -146,10 +151,13 @@ impl Broker {
         self.replayed(turn);
     }
 
-    /// Puts a partition where requests find it, led by this broker.
-    pub(super) fn open(&mut self, mut partition: Replica) {
-        partition.lead(partition.epoch);
+    /// Puts a partition where requests find it, and takes up what this broker is to it.
+    fn open(&mut self, turn: &mut Turn, partition: Replica) {
+        let log = partition.log.id();
         self.keep(partition);
+        if let Some(state) = self.controller.image().partition(log).cloned() {
+            self.take_role(turn, log, &state);
+        }
     }
 
     fn keep(&mut self, partition: Replica) {
@@ -162,6 +170,7 @@ impl Broker {
         let upto = match purpose {
             Purpose::Replay(upto) => upto,
             Purpose::Serve(serving) => return self.metadata_read(turn, serving, result),
+            Purpose::Follower(answer) => return self.follower_read(turn, (answer, log), result),
         };
         let batches = match result {
             Ok(batches) if batches.is_empty() => {
@@ -221,9 +230,10 @@ impl Broker {
     /// The start is committed: opens every partition that the image gives this broker, and answers who waited.
     pub(super) fn started(&mut self, turn: &mut Turn) {
         let Phase::Starting { logs } = std::mem::replace(&mut self.phase, Phase::Ready) else { return };
-        self.open_partitions(turn, logs);
         self.reconfigure(turn);
-        self.lead_shards(turn);
+        self.brokers_changed();
+        self.count_shards();
+        self.open_partitions(turn, logs);
         self.begin_upkeep(turn);
         turn.out.push(Effect::Note(Note::Ready));
         while let Some(held) = self.held.pop_front() {
@@ -236,14 +246,16 @@ impl Broker {
         let mut wanted = Vec::with_capacity(image.partition_count());
         for topic in image.topics() {
             for (index, state) in topic.partitions.iter().enumerate() {
-                let log = LogId { topic: topic.id, partition: index as i32 };
-                wanted.push((log, topic.name.clone(), state.leader_epoch));
+                if state.replicas.contains(&self.me) {
+                    let log = LogId { topic: topic.id, partition: index as i32 };
+                    wanted.push((log, topic.name.clone(), state.leader_epoch));
+                }
             }
         }
         for (log, name, epoch) in wanted {
             match logs.remove(&log) {
                 Some(found) => self.open_found(turn, found, name, epoch),
-                None => self.make_log(turn, log, name, epoch),
+                None => self.make_log(turn, log, name),
             }
         }
         for stray in logs.into_keys() {
@@ -261,20 +273,33 @@ impl Broker {
             ));
         }
         let log = Log::recovered(&found);
-        self.open(Replica::new(log, name, epoch, damage));
+        self.open(turn, Replica::new(log, name, NO_ROLE, damage));
     }
 
     /// Makes a partition that is new on this broker.
-    pub(super) fn make_log(&mut self, turn: &mut Turn, log: LogId, name: String, epoch: LeaderEpoch) {
+    pub(super) fn make_log(&mut self, turn: &mut Turn, log: LogId, name: String) {
         let index_interval_bytes = self.topic_config(log.topic).index_interval_bytes;
         self.lane.store(turn, StoreOp::Create { log, name: name.clone(), index_interval_bytes });
-        self.open(Replica::new(Log::empty(log), name, epoch, None));
+        self.open(turn, Replica::new(Log::empty(log), name, NO_ROLE, None));
     }
 
     /// Stops in order: what was appended becomes durable, then the clean checkpoint.
     pub(super) fn stop(&mut self, turn: &mut Turn) {
         if matches!(self.phase, Phase::Dead(_)) {
             return turn.out.push(Effect::Stopped);
+        }
+        if !self.hands_over(turn) {
+            self.stop_now(turn);
+        }
+    }
+
+    /// Stops without waiting for others any more.
+    pub(super) fn stop_now(&mut self, turn: &mut Turn) {
+        self.leave();
+        if !self.is_alone() {
+            self.steer(turn, |quorum, now, _, out| quorum.resign(now, out));
+            self.quorum = None;
+            self.active = None;
         }
         if matches!(self.phase, Phase::Ready) {
             self.keep_snapshot(turn);

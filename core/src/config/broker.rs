@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cluster::ClusterConfig;
 use super::settings::Settings;
 use super::topic::TopicConfig;
 use super::value::words;
@@ -59,6 +60,8 @@ pub struct BrokerConfig {
     pub quorum: QuorumConfig,
     /// The brokers that vote in it, with their peer addresses (`quipu.voters`); none: this one alone.
     pub voters: BTreeMap<BrokerId, String>,
+    /// Its part in a cluster.
+    pub cluster: ClusterConfig,
     /// Consumer groups and their offsets.
     pub groups: GroupConfig,
     /// Connections and memory: what the shell bounds.
@@ -165,6 +168,7 @@ impl BrokerConfig {
                 request_timeout_ms: s.number("controller.quorum.request.timeout.ms"),
             },
             voters: words(s.get("quipu.voters").unwrap_or_default()).filter_map(voter).collect(),
+            cluster: ClusterConfig::new(s),
             groups: GroupConfig::new(s),
             limits: Limits::new(s),
             durability: if s.text("quipu.durability") == "none" {
@@ -210,6 +214,7 @@ impl BrokerConfig {
                 self.node_id
             ));
         }
+        wrong.extend(self.cluster.check());
         wrong.extend(self.topics.check().err());
         wrong
     }

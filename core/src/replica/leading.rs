@@ -295,6 +295,11 @@ impl Leading {
         Some(if in_sync < needed { Err(TooFew::AfterAppend { in_sync, needed }) } else { Ok(()) })
     }
 
+    /// Whether there are other replicas.
+    pub fn is_shared(&self) -> bool {
+        self.replicas.len() > 1 || self.isr.maximal().len() > 1
+    }
+
     /// The epoch in which it leads.
     pub fn epoch(&self) -> LeaderEpoch {
         self.epoch

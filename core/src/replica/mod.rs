@@ -25,9 +25,23 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::ids::{LeaderEpoch, Offset};
+use crate::ids::LeaderEpoch;
 use crate::log::Log;
+use crate::replica::following::Following;
+use crate::replica::leading::Leading;
 use crate::replica::waiters::Waiters;
+
+/// What this broker is to a partition.
+#[derive(Debug, Default)]
+pub enum Role {
+    /// Nobody leads it, as far as is known here; or this is the metadata log, which its quorum rules.
+    #[default]
+    Idle,
+    /// It leads it.
+    Leads(Leading),
+    /// It follows another.
+    Follows(Following),
+}
 
 /// A partition on this broker. `W` is whoever waits for an offset to be committed, `F` names a parked fetch.
 #[derive(Debug)]
@@ -36,10 +50,14 @@ pub struct Partition<W, F> {
     pub log: Log,
     /// The topic's name.
     pub topic: String,
-    /// The epoch in which this broker leads it.
+    /// The newest leader epoch in which this broker has taken up its role; -1 before the first.
     pub epoch: LeaderEpoch,
+    /// What this broker is to it.
+    pub role: Role,
     /// Who waits for the high watermark.
     pub waiters: Waiters<W>,
+    /// Who waits for this broker's disk alone (acks=1).
+    pub local: Waiters<W>,
     /// The fetches that are parked here.
     pub parked: BTreeSet<F>,
     /// Why it cannot be used, if it cannot: what a person should read.
@@ -49,26 +67,15 @@ pub struct Partition<W, F> {
 impl<W, F: Ord> Partition<W, F> {
     /// A replica of a log.
     pub fn new(log: Log, topic: String, epoch: LeaderEpoch, offline: Option<String>) -> Partition<W, F> {
-        Partition { log, topic, epoch, waiters: Waiters::default(), parked: BTreeSet::new(), offline }
-    }
-
-    /// The disk has synced everything below `to`. Answers whether the high watermark moved.
-    pub fn flushed_to(&mut self, to: Offset) -> bool {
-        self.log.flushed_to(to);
-        self.log.raise_high(self.in_sync_flushed())
-    }
-
-    /// The leader counts itself up to `flushed`, never up to `end`; it is the only in-sync replica of a single node.
-    fn in_sync_flushed(&self) -> Offset {
-        self.log.flushed()
-    }
-
-    /// This broker leads the partition, from now on in this epoch: everything it has flushed is committed.
-    pub fn lead(&mut self, epoch: LeaderEpoch) {
-        assert!(epoch >= self.epoch, "{:?}: leader epoch {epoch} after {}", self.log.id(), self.epoch);
-        self.epoch = epoch;
-        if self.offline.is_none() {
-            self.log.raise_high(self.in_sync_flushed());
+        Partition {
+            log,
+            topic,
+            epoch,
+            role: Role::Idle,
+            waiters: Waiters::default(),
+            local: Waiters::default(),
+            parked: BTreeSet::new(),
+            offline,
         }
     }
 }

@@ -11,8 +11,10 @@ mod finding;
 mod groups;
 mod quorum;
 mod reading;
+mod replicas;
 mod start;
 mod topics;
+mod trio;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,14 +80,14 @@ impl Rig {
     }
 
     fn over(settings: &[(&str, &str)], logs: Vec<RecoveredLog>) -> Rig {
-        Rig::over_kept(settings, logs, Ok(None))
+        Rig::over_kept(settings, logs, (Ok(None), 42))
     }
 
-    /// The same with what the start finds of elections.
+    /// The same with what the start finds of elections, and the entropy of the run.
     fn over_kept(
         settings: &[(&str, &str)],
         logs: Vec<RecoveredLog>,
-        election: Result<Option<Bytes>, String>,
+        (election, seed): (Result<Option<Bytes>, String>, u64),
     ) -> Rig {
         let mut set = Settings::new();
         settings.iter().for_each(|(name, value)| set.set(name, value).unwrap());
@@ -97,7 +99,7 @@ impl Rig {
         }
         let found = Recovered { identity, clean: true, logs, election, space };
         Rig {
-            broker: Broker::new(BrokerConfig::new(set), 42, found),
+            broker: Broker::new(BrokerConfig::new(set), seed, found),
             now: Now { mono: Instant(1_000_000), wall: Timestamp(1_700_000_000_000) },
             effects: Vec::new(),
             queued: Vec::new(),

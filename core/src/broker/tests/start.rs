@@ -11,7 +11,7 @@ use crate::wire::ErrorCode;
 /// The same data directory under a new broker.
 pub(super) fn restart(rig: Rig) -> Rig {
     let logs = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
-    let mut next = Rig::over_kept(&[], logs, Ok(rig.election.clone()));
+    let mut next = Rig::over_kept(&[], logs, (Ok(rig.election.clone()), 42));
     (next.disk, next.election) = (rig.disk, rig.election);
     next
 }
@@ -135,7 +135,7 @@ fn each_life_leads_the_metadata_log_in_a_later_epoch_whatever_is_left_of_electio
     let kept = |election| {
         let before = Rig::new(&[]);
         let logs = vec![recovered(LogId::METADATA, &before.disk[&LogId::METADATA])];
-        let mut rig = Rig::over_kept(&[], logs, election);
+        let mut rig = Rig::over_kept(&[], logs, (election, 42));
         rig.disk = before.disk;
         rig.wake();
         rig
