@@ -63,6 +63,13 @@ impl GhostLog {
         self.before.truncate(keep);
     }
 
+    /// Nothing that was before is asked for any more. It may begin below what was.
+    fn restart(&mut self, at: i64) {
+        self.truncate(i64::MIN);
+        (self.start, self.committed, self.vouched) = (at, at, at);
+        self.has_hole = false;
+    }
+
     /// The batch that holds an offset.
     pub fn at(&self, offset: i64) -> Option<&Written> {
         let place = self.batches.partition_point(|b| b.next <= offset);
@@ -127,6 +134,10 @@ impl Ghost {
                 let log = self.logs.entry(*log).or_default();
                 log.truncate(to.0);
                 log.vouched = log.vouched.min(to.0);
+            }
+            StoreOp::Restart { log, at, .. } => {
+                let log = self.logs.entry(*log).or_default();
+                log.restart(at.0);
             }
             StoreOp::Trim { log, start } => {
                 let log = self.logs.entry(*log).or_default();

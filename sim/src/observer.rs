@@ -217,6 +217,10 @@ impl UnderWay {
                 }
                 "truncation"
             }
+            StoreOp::Restart { .. } => {
+                sometimes("log: begun anew");
+                "restart"
+            }
             StoreOp::Trim { log, start } => {
                 if scene.broker.log(*log).is_some_and(|l| l.end() == *start) {
                     sometimes("log: trimmed to its end");

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 51] = [
+pub const NAMES: [&str; 52] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -36,6 +36,7 @@ pub const NAMES: [&str; 51] = [
     "gone: a connection with requests open",
     "log: a segment begun",
     "log: a segment begun during a lookup",
+    "log: begun anew",
     "log: cut back",
     "log: cut back to the beginning of a segment with records in it",
     "log: cut back with waiters",

@@ -39,8 +39,8 @@ impl Broker {
             Ok(election) => election,
             Err(why) => return self.die(turn, why),
         };
-        // What a snapshot holds was committed, also where a disk that lies has kept the snapshot and lost the log's end.
-        let known = self.controller.position().0.min(self.metadata_log().end());
+        // What a snapshot holds was committed. The log reaches as far, or has begun anew there.
+        let known = self.controller.position().0;
         self.metadata_log().raise_high(known);
         let config = Config { me, times: times(&self.config), seed: self.draw() };
         self.quorum = Some(Quorum::new(config, self.voters(), election, turn.now.mono));

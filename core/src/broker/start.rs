@@ -119,6 +119,7 @@ impl Broker {
         let (from, upto) = (self.controller.position().0.max(found.start), found.end);
         let log = Log::recovered(&found);
         self.keep(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));
+        self.begin_behind_snapshot(turn, &found);
         self.phase = Phase::Replaying { logs };
         if from < upto { self.loads.begin(turn, LogId::METADATA, from, upto) } else { self.replayed(turn) }
     }
@@ -138,6 +139,24 @@ impl Broker {
             self.controller.restore(MetadataImage::decode(bytes)?, (*at, *epoch));
         }
         Ok(())
+    }
+
+    /// Begins the metadata log anew where its snapshot ends, if it ends before that: what would be decided in between, the next
+    /// start would pass over. Only a disk that has lost what it called durable leaves it so.
+    fn begin_behind_snapshot(&mut self, turn: &mut Turn, found: &RecoveredLog) {
+        let Some((at, epoch, _)) = found.snapshot.as_ref().filter(|(at, ..)| *at > found.end) else { return };
+        turn.warn(format!(
+            "the metadata log ends at offset {}, but its snapshot holds everything below offset {at}: the disk has lost the end of \
+             the log, which it had said was written. The log begins anew at offset {at}, behind the snapshot; what was \
+             decided since the snapshot may be lost. Check the disk of this log directory",
+            found.end
+        ));
+        let Broker { partitions, tails, .. } = self;
+        let log = &mut partitions.get_mut(&LogId::METADATA).expect("kept just now").log;
+        log.restart(*at, Some(*epoch), tails);
+        let cuts = log.cuts();
+        let op = StoreOp::Restart { log: LogId::METADATA, at: *at, epoch: Some(*epoch) };
+        self.lane.append(turn, op, *at, cuts);
     }
 
     fn make_metadata_log(&mut self, turn: &mut Turn) {

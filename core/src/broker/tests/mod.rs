@@ -177,6 +177,7 @@ impl Rig {
                 StoreOp::Truncate { log, to } => {
                     self.disk.entry(log).or_default().retain(|b| b.header().base_offset < to);
                 }
+                StoreOp::Restart { log, .. } => drop(self.disk.insert(log, Vec::new())),
                 StoreOp::Remove { log } => drop(self.disk.remove(&log)),
                 StoreOp::Election { state } => self.election = Some(state),
                 _ => {}
@@ -334,6 +335,7 @@ fn idempotent(epoch: i16, sequence: i32, value: &str) -> Batch {
 
 /// A log as recovery would have found it.
 fn recovered(log: LogId, batches: &[Batch]) -> RecoveredLog {
+    let start = batches.first().map_or(Offset(0), |b| b.header().base_offset);
     let end = batches.last().map_or(Offset(0), |b| b.header().next_offset());
     let mut epochs: Vec<crate::storage::ops::EpochStart> = Vec::new();
     let mut producers = ProducerTable::default();
@@ -349,6 +351,6 @@ fn recovered(log: LogId, batches: &[Batch]) -> RecoveredLog {
     }
     let bytes = batches.iter().map(|b| b.size() as u64).sum();
     let (first_timestamp, max_timestamp) = (Timestamp(-1), Timestamp(-1));
-    let segments = vec![SegmentSpan { base: Offset(0), bytes, first_timestamp, max_timestamp }];
-    RecoveredLog { log, start: Offset(0), end, segments, epochs, producers, snapshot: None, damage: None }
+    let segments = vec![SegmentSpan { base: start, bytes, first_timestamp, max_timestamp }];
+    RecoveredLog { log, start, end, segments, epochs, producers, snapshot: None, damage: None }
 }

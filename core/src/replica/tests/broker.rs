@@ -125,9 +125,7 @@ impl World {
                 self.tell(format!("{id} cuts {log:?} from {from} to {to}"));
             }
             Step::Restart(at) => {
-                replica.log.clear_tail(&mut process.space);
-                replica.log = Log::begun_at(log, at);
-                replica.restarts += 1;
+                replica.log.restart(at, None, &mut process.space);
                 self.store(id, log, Write::Restart(at));
                 self.seen.restarts += 1;
                 self.tell(format!("{id} begins {log:?} anew at {at}"));

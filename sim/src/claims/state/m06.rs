@@ -84,6 +84,11 @@ impl Claim for MetadataIsAFold {
             Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. } => {
                 facts.pending.retain(|(offset, _)| *offset < to.0);
             }
+            Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, at, .. }, .. } => {
+                // A snapshot holds everything below, and nothing is left of what was beyond.
+                facts.commit(at.0);
+                facts.pending.clear();
+            }
             Effect::Note(Note::Committed { log: LogId::METADATA, high }) => facts.commit(high.0),
             Effect::Note(Note::Ready) => (facts.ready, facts.moved) = (true, true),
             _ => {}

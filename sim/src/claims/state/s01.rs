@@ -23,7 +23,13 @@ impl Claim for CommittedStays {
     }
 
     fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
-        let Effect::Store { op: StoreOp::Truncate { log, to }, .. } = effect else { return Ok(()) };
+        // Also a log that begins anew does so where everything below was committed, or further on.
+        let Effect::Store {
+            op: StoreOp::Truncate { log, to } | StoreOp::Restart { log, at: to, .. }, ..
+        } = effect
+        else {
+            return Ok(());
+        };
         match before.logs.get(log) {
             Some(ghost) if to.0 < ghost.committed => {
                 Err(format!("{log:?} is cut back to {to}, but {} was committed", ghost.committed))
