@@ -74,7 +74,16 @@ impl Broker {
 
     /// Gives up the log here and begins anew: its leader has nothing that this one could go on from.
     fn restart_follower(&mut self, turn: &mut Turn, log: LogId, at: Offset) {
-        let _ = (turn, log, at);
+        let Broker { partitions, tails, .. } = self;
+        let Some(partition) = partitions.get_mut(&log) else { return };
+        let end = partition.log.end();
+        partition.log.restart(at, None, tails);
+        turn.info(format!(
+            "{}-{}: the log ended at offset {end} and begins anew at {at}: its leader has nothing older",
+            partition.topic, log.partition
+        ));
+        let cuts = partition.log.cuts();
+        self.lane.append(turn, StoreOp::Restart { log, at, epoch: None }, at, cuts);
     }
 
     /// A replica that would lose committed records is taken out of use, for a person to look at.

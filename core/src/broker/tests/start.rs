@@ -189,7 +189,7 @@ fn restart_with(rig: Rig, snapshot: (Offset, LeaderEpoch, bytes::Bytes)) -> Rig 
     let mut logs: Vec<_> = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
     let metadata = logs.iter_mut().find(|l| l.log == LogId::METADATA).expect("the metadata log");
     metadata.snapshot = Some(snapshot);
-    let mut next = Rig::over_kept(&[], logs, Ok(rig.election.clone()));
+    let mut next = Rig::over_kept(&[], logs, (Ok(rig.election.clone()), 42));
     (next.disk, next.election) = (rig.disk, rig.election);
     next
 }
@@ -232,7 +232,7 @@ fn a_voter_whose_log_begins_anew_counts_as_far_as_its_snapshot_goes() {
     let batches = &alone.disk[&LogId::METADATA];
     let metadata = RecoveredLog { snapshot: Some(snapshot.clone()), ..recovered(LogId::METADATA, batches) };
     let voters = [("node.id", "1"), ("quipu.voters", "1@a:1,2@b:1,3@c:1")];
-    let mut rig = Rig::over_kept(&voters, vec![metadata], Ok(alone.election.clone()));
+    let mut rig = Rig::over_kept(&voters, vec![metadata], (Ok(alone.election.clone()), 42));
     rig.wake();
     let log = &rig.broker.partitions[&LogId::METADATA].log;
     let newest = log.epochs().last().map(|last| (last.epoch, last.start));
