@@ -4,7 +4,6 @@ use super::controller::Image;
 use super::node::{Process, Role, SHAPE, Write};
 use super::world::{CONTROLLER, LAG_MAX, LIMITS, RETRY, Talk, World};
 use crate::ids::{BrokerId, LogId};
-use crate::log::Log;
 use crate::record::Batch;
 use crate::replica::asking::Asking;
 use crate::replica::following::{Following, Step};
