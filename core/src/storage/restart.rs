@@ -43,6 +43,12 @@ impl Beginning {
 
 impl<D: Disk> Store<D> {
     pub(crate) fn restart(&mut self, log: LogId, new: Beginning) -> Result<(), Trouble> {
+        // What has failed of the old log in this round is no failure of the new one: what follows counts.
+        self.round.failed.remove(&log);
+        self.begin_anew(log, new)
+    }
+
+    fn begin_anew(&mut self, log: LogId, new: Beginning) -> Result<(), Trouble> {
         let offline = read(&self.lane(log).state).offline.clone();
         if let Some(why) = offline {
             return Err(self.take_offline(log, why));
@@ -67,7 +73,7 @@ impl<D: Disk> Store<D> {
         match rebirth {
             Rebirth::Due(new) => {
                 assert!(to == new.at, "{log:?} is cut to {to}, it begins anew at {}", new.at);
-                self.restart(log, new)
+                self.begin_anew(log, new)
             }
             Rebirth::Made => {
                 let end = read(&self.lane(log).state).end;

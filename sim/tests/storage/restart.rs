@@ -179,11 +179,32 @@ fn without_room_it_is_refused_until_a_truncation_tries_again_and_meanwhile_nothi
             let late = run(&mut store, vec![then_append(at)]);
             assert!(!late.failed.is_empty(), "it was on its way before the truncation");
             let again = StoreOp::Truncate { log: LOG, to: Offset(at) };
-            assert!(run(&mut store, vec![again, then_append(at)]).failed.is_empty());
+            assert_eq!(run(&mut store, vec![again, then_append(at)]).failed, []);
         }
         drop(store);
         disk.lose_power();
         assert_eq!(which(&disk, at, "with room again"), Which::NewAndAppended);
+    }
+}
+
+#[test]
+fn what_had_no_room_in_the_old_log_is_no_failure_of_the_new_one() {
+    for begins_anew in [false, true] {
+        let disk = SimDisk::new(3);
+        let mut store = old_log(&disk);
+        disk.set_room(Some(disk.used() + 2_000));
+        let batches = (8..12).map(|at| batch(at, &[at], 1_000)).collect();
+        let large = StoreOp::Append { log: LOG, batches, roll: false };
+        let rolled = StoreOp::Append { log: LOG, batches: vec![batch(12, &[12], 10)], roll: true };
+        let mut round = vec![large, rolled];
+        if begins_anew {
+            round.extend([restart_at(20), then_append(20)]);
+        }
+        assert_eq!(run(&mut store, round).failed.is_empty(), begins_anew);
+        drop(store);
+        disk.lose_power();
+        let wanted = if begins_anew { Which::NewAndAppended } else { Which::Old };
+        assert_eq!(which(&disk, 20, "in one round"), wanted);
     }
 }
 
@@ -207,6 +228,9 @@ fn a_start_without_room_finds_the_new_log_and_loses_nothing_that_it_says_is_stor
         let stored = run(&mut store, vec![then_append(20)]);
         if !stored.failed.is_empty() {
             refused += 1;
+            run(&mut store, vec![StoreOp::Checkpoint { clean: false }]);
+            let late = run(&mut store, vec![then_append(20)]);
+            assert!(!late.failed.is_empty(), "it was on its way before the truncation");
             let again = StoreOp::Truncate { log: LOG, to: Offset(20) };
             assert!(run(&mut store, vec![again, then_append(20)]).failed.is_empty());
         }
