@@ -314,7 +314,14 @@ impl World {
             Deeds::Join(member) => Some(member.session_ms as Moment),
             _ => None,
         });
-        PATIENCE + sessions.max().unwrap_or(0) * 10_000
+        // A reader whose place was trimmed away looks for another while its next fetch waits without that partition, and finds out
+        // only with the one after whether it is still there: retention may have moved on meanwhile, again and again.
+        let waits = self.plan.users.iter().filter_map(|user| match &user.does {
+            Deeds::Read(reader) => Some(reader.wait_ms as Moment),
+            Deeds::Join(member) => Some(member.wait_ms as Moment),
+            _ => None,
+        });
+        PATIENCE + sessions.max().unwrap_or(0) * 10_000 + waits.max().unwrap_or(0) * 8_000
     }
 
     /// Whether clients may still be started.
