@@ -195,6 +195,7 @@ impl UnderWay {
             | Effect::Close { .. }
             | Effect::Rules(_)
             | Effect::Send { .. }
+            | Effect::Cluster(_)
             | Effect::Stopped => {}
         }
     }
