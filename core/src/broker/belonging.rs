@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::broker::door::Effect;
 use crate::broker::turn::Turn;
+use crate::cluster::facts::Fact;
 use crate::ids::{LogId, Offset};
 use crate::mix::mix;
 use crate::peer::hello::Me;
@@ -35,8 +36,15 @@ impl Broker {
         }
     }
 
+    /// A fact is committed: the one that the quorum has formed says what the cluster is.
+    pub(super) fn learn_cluster(&mut self, turn: &mut Turn, fact: &Fact) {
+        if let Fact::QuorumFormed { cluster_id, .. } = fact {
+            self.belong(turn, cluster_id.clone());
+        }
+    }
+
     /// It is known, for good, which cluster this broker belongs to. What its directory was called before that was made up by the node.
-    pub(super) fn belong(&mut self, turn: &mut Turn, cluster: String) {
+    fn belong(&mut self, turn: &mut Turn, cluster: String) {
         self.belongs = true;
         self.identity.cluster_id.clone_from(&cluster);
         if !self.is_alone() {

@@ -18,9 +18,7 @@ use crate::wire::error::ErrorCode;
 impl Broker {
     /// A fact is committed: does here what follows from it.
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
-        if let Fact::QuorumFormed { cluster_id, .. } = fact {
-            self.belong(turn, cluster_id.clone());
-        }
+        self.learn_cluster(turn, fact);
         if !self.is_ready() && !self.is_alone() {
             // What the image comes to is taken over when this broker is ready.
             return;
