@@ -195,6 +195,7 @@ impl UnderWay {
             | Effect::Close { .. }
             | Effect::Rules(_)
             | Effect::Send { .. }
+            | Effect::Cluster(_)
             | Effect::Stopped => {}
         }
     }
@@ -202,12 +203,7 @@ impl UnderWay {
     fn order(&mut self, scene: &Scene<'_>, ghost: &Ghost, op: &StoreOp) -> &'static str {
         match op {
             StoreOp::Append { roll, .. } => {
-                if *roll {
-                    sometimes("log: a segment begun");
-                }
-                if *roll && !self.lookups.is_empty() {
-                    sometimes("log: a segment begun during a lookup");
-                }
+                self.appended(*roll);
                 "append"
             }
             StoreOp::Truncate { log, to } => {
@@ -240,6 +236,15 @@ impl UnderWay {
             StoreOp::Checkpoint { .. } => "checkpoint",
             StoreOp::Election { .. } => "election state",
             StoreOp::Create { .. } | StoreOp::Producers { .. } => "other order",
+        }
+    }
+
+    fn appended(&self, roll: bool) {
+        if roll {
+            sometimes("log: a segment begun");
+        }
+        if roll && !self.lookups.is_empty() {
+            sometimes("log: a segment begun during a lookup");
         }
     }
 

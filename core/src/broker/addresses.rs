@@ -51,9 +51,4 @@ impl Broker {
         let active = self.known_controller().filter(|id| self.alive.contains_key(id));
         active.unwrap_or(self.me).0
     }
-
-    /// The cluster's id: that of its quorum, once it has formed.
-    pub(super) fn cluster_id(&self) -> String {
-        self.controller.image().cluster_id().unwrap_or(&self.identity.cluster_id).to_string()
-    }
 }

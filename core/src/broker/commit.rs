@@ -138,7 +138,10 @@ impl Broker {
                 self.replication.serving.changed(append.log);
                 self.locally_durable(turn, append.log);
             }
-            Role::Follows(following) => self.replication.followed_changed(following.leader(), append.log),
+            Role::Follows(following) => {
+                self.replication.followed_changed(following.leader(), append.log);
+                self.follow_marks(turn, append.log);
+            }
             Role::Idle => {}
         }
     }
@@ -241,7 +244,23 @@ impl Broker {
         ));
         partition.log.truncate(to, &mut self.tails);
         let waiting: Vec<Part> = partition.waiters.drain().chain(partition.local.drain()).collect();
-        self.lane.store(turn, StoreOp::Truncate { log: failure.log, to });
+        // Followers may have what goes now.
+        let shared = matches!(&partition.role, Role::Leads(leading) if leading.is_shared());
+        if shared {
+            partition.role = Role::Idle;
+        }
+        let unfinished = partition.log.flushed() < partition.log.start();
+        let (end, cuts) = (partition.log.end(), partition.log.cuts());
+        let op = StoreOp::Truncate { log: failure.log, to };
+        // A log that could not begin anew tries again with this.
+        if unfinished {
+            self.lane.append(turn, op, end, cuts)
+        } else {
+            drop(self.lane.store(turn, op))
+        }
+        if shared {
+            self.begin_new_run(turn);
+        }
         for part in waiting {
             self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
         }

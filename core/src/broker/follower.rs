@@ -32,11 +32,17 @@ impl Broker {
             Step::Cut(to) => self.cut_follower(turn, log, to),
             Step::Restart(at) => self.restart_follower(turn, log, at),
             Step::Commit(high) => {
-                if self.partitions.get_mut(&log).is_some_and(|p| p.log.raise_high(high)) {
-                    self.moved.insert(log);
+                if let Some(partition) = self.partitions.get_mut(&log) {
+                    partition.heard.0 = high;
                 }
+                self.follow_marks(turn, log);
             }
-            Step::Start(to) => self.trim(turn, log, to),
+            Step::Start(to) => {
+                if let Some(partition) = self.partitions.get_mut(&log) {
+                    partition.heard.1 = to;
+                }
+                self.follow_marks(turn, log);
+            }
             Step::Lost { to, .. } if self.topic_config(log.topic).unclean_leader_election => {
                 self.restart_follower(turn, log, to);
             }
@@ -49,6 +55,18 @@ impl Broker {
             }
             // The leader says more once that changes.
             Step::Wait(_) => {}
+        }
+    }
+
+    /// The leader's marks, or how far the disk here is, have moved.
+    pub(super) fn follow_marks(&mut self, turn: &mut Turn, log: LogId) {
+        let Some(partition) = self.partitions.get_mut(&log) else { return };
+        let (moved, start) = partition.follow_marks();
+        if moved {
+            self.moved.insert(log);
+        }
+        if let Some(start) = start {
+            self.trim(turn, log, start);
         }
     }
 

@@ -55,7 +55,8 @@ impl Lane {
 
     /// Sends an append, or what begins a log anew; `end` and `cuts` are the log's, after it.
     pub(crate) fn append(&mut self, turn: &mut Turn, op: StoreOp, end: Offset, cuts: u64) {
-        let (StoreOp::Append { log, .. } | StoreOp::Restart { log, .. }) = op else {
+        let (StoreOp::Append { log, .. } | StoreOp::Restart { log, .. } | StoreOp::Truncate { log, .. }) = op
+        else {
             panic!("not an append: {op:?}")
         };
         let mark = self.store(turn, op);

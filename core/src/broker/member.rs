@@ -108,9 +108,8 @@ impl Broker {
     }
 
     fn registration(&self) -> RegistrationRequest {
-        let known = self.controller.image().cluster_id().unwrap_or(&self.identity.cluster_id);
         RegistrationRequest {
-            cluster_id: known.to_string(),
+            cluster_id: self.identity.cluster_id.clone(),
             broker: self.me,
             incarnation: self.member.run.0,
             directory: self.identity.directory_id,
@@ -153,6 +152,14 @@ impl Broker {
         self.member.leaves_by = Some(turn.now.mono.after_ms(HANDOVER_MS));
         self.beat(turn);
         true
+    }
+
+    /// This broker has lost records that followers may have, in an epoch in which it still leads: it goes on as another run, to which the
+    /// active controller gives new epochs, so that the same offset never holds two records in one epoch.
+    pub(super) fn begin_new_run(&mut self, turn: &mut Turn) {
+        self.member.run = Incarnation(self.draw());
+        self.replication.new_run(self.member.run);
+        self.beat(turn);
     }
 
     /// It says nothing more.

@@ -66,7 +66,7 @@ impl Broker {
         };
         let response = MetadataResponse {
             brokers: self.reached_by(from).into_iter().map(broker).collect(),
-            cluster_id: Some(self.cluster_id()),
+            cluster_id: Some(self.identity.cluster_id.clone()),
             controller_id: self.controller_told(),
             topics,
             cluster_authorized_operations: granted(
@@ -159,7 +159,7 @@ impl Broker {
     ) {
         let mut response = DescribeClusterResponse {
             endpoint_type: request.endpoint_type,
-            cluster_id: self.cluster_id(),
+            cluster_id: self.identity.cluster_id.clone(),
             controller_id: self.controller_told(),
             cluster_authorized_operations: granted(
                 request.include_cluster_authorized_operations,

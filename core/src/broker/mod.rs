@@ -3,6 +3,7 @@
 mod active;
 mod addresses;
 mod answers;
+mod belonging;
 mod commit;
 mod configs;
 pub mod door;
@@ -57,7 +58,7 @@ use crate::cluster::controller::Controller;
 use crate::cluster::facts::ConfigOwner;
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::group::Groups;
-use crate::ids::{BrokerId, LogId, Offset, TopicId};
+use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset, TopicId};
 use crate::log::tail::TailSpace;
 use crate::mix::mix;
 use crate::quorum::Quorum;
@@ -74,6 +75,8 @@ type Replica = Partition<Part, FetchId>;
 pub struct Broker {
     config: BrokerConfig,
     identity: Identity,
+    /// Whether the cluster that `identity` names is the one this broker belongs to, rather than one that it would be.
+    belongs: bool,
     me: BrokerId,
     seed: u64,
     draws: u64,
@@ -147,6 +150,10 @@ pub struct Status {
     pub topics: usize,
     /// Bytes of the hot tails.
     pub tail_bytes: usize,
+    /// The cluster, once it belongs to one.
+    pub cluster_id: Option<String>,
+    /// The epoch of the metadata quorum and the leader in it, as far as it knows; none before it has taken its seat.
+    pub quorum: Option<(LeaderEpoch, Option<BrokerId>)>,
 }
 
 impl Broker {
@@ -159,6 +166,7 @@ impl Broker {
             tails: TailSpace::new(usize::try_from(config.hot_tail_bytes).unwrap_or(usize::MAX)),
             upkeep: Upkeep::default(),
             identity: found.identity,
+            belongs: false,
             me,
             seed,
             draws: 0,
@@ -171,7 +179,7 @@ impl Broker {
             quorum: None,
             election_kept: found.election,
             metadata_changed: false,
-            member: Member::new(mix(seed ^ 0x6d65_6d62_6572), &config),
+            member: Member::new(mix(seed ^ mix(0)), &config),
             active: None,
             forwards: Forwards::default(),
             topics_wanted: BTreeSet::new(),
@@ -243,6 +251,8 @@ impl Broker {
             offline: self.partitions.iter().filter_map(offline).collect(),
             topics: self.controller.image().topics().count(),
             tail_bytes: self.tails.used(),
+            cluster_id: self.cluster_id().map(str::to_owned),
+            quorum: self.quorum.as_ref().map(|quorum| (quorum.epoch(), quorum.leader())),
         }
     }
 

@@ -10,26 +10,21 @@ use crate::cluster::facts::{ConfigOwner, Fact};
 use crate::cluster::names;
 use crate::cluster::producer_ids;
 use crate::config::TopicConfig;
-use crate::ids::{LogId, TopicId};
+use crate::ids::{BrokerId, LogId, TopicId};
 use crate::record::check::Rules;
 
 impl Broker {
     /// A fact is committed: does here what follows from it.
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
+        self.learn_cluster(turn, fact);
         if !self.is_ready() && !self.is_alone() {
-            // What the image comes to is taken over when this broker is registered.
-            if matches!(self.phase, Phase::Starting { .. }) && self.is_registered() {
-                self.started(turn);
-            }
-            return;
+            return self.start_once_registered(turn);
         }
         match fact {
             Fact::BrokerStarted { broker, .. } if *broker == self.me => self.started(turn),
             Fact::BrokerStarted { .. } => {}
-            Fact::TopicCreated { id, name, replicas, configs } => {
-                if !configs.is_empty() {
-                    self.reconfigure_topic(*id);
-                }
+            Fact::TopicCreated { id, name, replicas, .. } => {
+                self.reconfigure_topic(*id);
                 if name == names::GROUP_OFFSETS {
                     self.count_shards();
                 }
@@ -48,11 +43,12 @@ impl Broker {
             Fact::ProducerIdsAllocated { next } => {
                 self.producer_ids_granted(turn, next - producer_ids::BLOCK, *next);
             }
-            Fact::ProducerIdsGranted { broker, incarnation, first, end } => {
-                if (*broker, *incarnation) == (self.me, self.member.run.0) {
-                    self.producer_ids_granted(turn, *first, *end);
-                }
+            Fact::ProducerIdsGranted { broker, incarnation, first, end }
+                if self.is(*broker, *incarnation) =>
+            {
+                self.producer_ids_granted(turn, *first, *end);
             }
+            Fact::ProducerIdsGranted { .. } => {}
             Fact::BrokerRegistered { .. }
             | Fact::BrokerFenced { .. }
             | Fact::BrokerUnfenced { .. }
@@ -61,6 +57,18 @@ impl Broker {
             // The quorum has them from its log.
             Fact::QuorumFormed { .. } | Fact::LeaderElected { .. } => {}
         }
+    }
+
+    /// What the image comes to is taken over when this broker is registered, all at once.
+    fn start_once_registered(&mut self, turn: &mut Turn) {
+        if matches!(self.phase, Phase::Starting { .. }) && self.is_registered() {
+            self.started(turn);
+        }
+    }
+
+    /// Whether this run of this broker is meant.
+    fn is(&self, broker: BrokerId, run: u64) -> bool {
+        broker == self.me && run == self.member.run.0
     }
 
     fn settle_partitions(&mut self, turn: &mut Turn, topic: TopicId, range: std::ops::Range<usize>) {
@@ -86,11 +94,11 @@ impl Broker {
     fn reconfigure_topic(&mut self, id: TopicId) {
         let Some(topic) = self.controller.image().topic_by_id(id) else { return };
         if topic.configs.is_empty() {
-            self.topic_configs.remove(&id);
+            self.rules_stale |= self.topic_configs.remove(&id).is_some();
         } else {
             self.topic_configs.insert(id, Arc::new(TopicConfig::resolve(&self.config, &topic.configs)));
+            self.rules_stale = true;
         }
-        self.rules_stale = true;
     }
 
     /// The broker's configs have changed, or are known for the first time: every topic's follow.

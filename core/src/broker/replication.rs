@@ -70,6 +70,15 @@ impl Replication {
         self.asking.entry(leader).or_insert_with(|| Asking::new(leader, run, limits)).follow(log);
     }
 
+    /// This broker goes on as another run: leaders are asked anew for all that is followed.
+    pub(super) fn new_run(&mut self, run: Incarnation) {
+        for (leader, asking) in &mut self.asking {
+            let mut anew = Asking::new(*leader, run, self.limits);
+            asking.followed().for_each(|log| anew.follow(log));
+            *asking = anew;
+        }
+    }
+
     /// A partition is followed there no more.
     pub(super) fn unfollow(&mut self, leader: BrokerId, log: LogId) {
         if let Some(asking) = self.asking.get_mut(&leader) {

@@ -46,7 +46,7 @@ impl Broker {
             }
             return;
         }
-        partition.epoch = state.leader_epoch;
+        (partition.epoch, partition.heard) = (state.leader_epoch, Default::default());
         if partition.offline.is_some() {
             return;
         }

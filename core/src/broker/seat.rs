@@ -34,6 +34,7 @@ impl Broker {
 
     /// Takes the seat, once what this broker's disk has of the metadata is read back.
     pub(super) fn take_seat(&mut self, turn: &mut Turn) {
+        self.find_cluster(turn);
         let me = Voter { id: self.me, directory: self.identity.directory_id };
         let election = match self.election_found(turn) {
             Ok(election) => election,

@@ -25,7 +25,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use crate::ids::LeaderEpoch;
+use crate::ids::{LeaderEpoch, Offset};
 use crate::log::Log;
 use crate::replica::following::Following;
 use crate::replica::leading::Leading;
@@ -54,6 +54,9 @@ pub struct Partition<W, F> {
     pub epoch: LeaderEpoch,
     /// What this broker is to it.
     pub role: Role,
+    /// The leader's high watermark and log start as a follower has heard of them: they count here as far as this broker's disk has
+    /// the log.
+    pub heard: (Offset, Offset),
     /// Who waits for the high watermark.
     pub waiters: Waiters<W>,
     /// Who waits for this broker's disk alone (acks=1).
@@ -72,10 +75,19 @@ impl<W, F: Ord> Partition<W, F> {
             topic,
             epoch,
             role: Role::Idle,
+            heard: (Offset(0), Offset(0)),
             waiters: Waiters::default(),
             local: Waiters::default(),
             parked: BTreeSet::new(),
             offline,
         }
+    }
+
+    /// Raises a follower's high watermark to what its leader has committed, as far as it is on disk here. Answers whether it moved, and
+    /// the start to which the log may be trimmed now, if that is another.
+    pub fn follow_marks(&mut self) -> (bool, Option<Offset>) {
+        let moved = self.log.raise_high(self.heard.0.min(self.log.flushed()).max(self.log.high()));
+        let start = self.heard.1.min(self.log.high());
+        (moved, Some(start).filter(|start| *start > self.log.start()))
     }
 }

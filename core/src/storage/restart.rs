@@ -6,6 +6,8 @@
 //! can come back, whichever of the entries of the directory a power loss has left; and until it names one, nothing can be
 //! appended that such a start would take away.
 
+use bytes::Bytes;
+
 use super::error::StorageError;
 use super::names::{self, FileKind, Named};
 use super::ops::{EpochStart, LogFailure, RecoveredLog};
@@ -165,6 +167,20 @@ pub(crate) fn is_bare(point: &LogPoint) -> bool {
     point.segments.is_empty()
 }
 
+/// What a start tells of a log that begins anew.
+fn empty(log: LogId, state: &LogState, snapshot: Option<(Offset, LeaderEpoch, Bytes)>) -> RecoveredLog {
+    RecoveredLog {
+        log,
+        start: state.start,
+        end: state.end,
+        segments: state.segments.iter().map(|s| s.span).collect(),
+        epochs: state.epochs.clone(),
+        producers: ProducerTable::default(),
+        snapshot,
+        damage: None,
+    }
+}
+
 /// Recovers a log that was about to begin anew: whatever files it has are of before, or empty.
 pub(crate) fn redo<D: Disk>(
     store: &mut Store<D>,
@@ -196,16 +212,7 @@ pub(crate) fn redo<D: Disk>(
         epochs: new.epochs(),
         offline: None,
     };
-    let recovered = RecoveredLog {
-        log: found.log,
-        start: new.at,
-        end: new.at,
-        segments: state.segments.iter().map(|s| s.span).collect(),
-        epochs: state.epochs.clone(),
-        producers: ProducerTable::default(),
-        snapshot,
-        damage: None,
-    };
+    let recovered = empty(found.log, &state, snapshot);
     store.shelf.put(found.log, state);
     let nothing = Scanned { segments: Vec::new(), end: new.at, epochs: Vec::new(), last: None };
     let kept = recovered.snapshot.as_ref().map(|s| (s.0, s.1));

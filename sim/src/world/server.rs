@@ -358,6 +358,7 @@ impl Server {
             }
             Effect::Rules(rules) => process.rules = rules,
             Effect::Send { to, .. } => unreachable!("a node alone has nothing to say to broker {to}"),
+            Effect::Cluster(id) => unreachable!("a node alone need not be told that its cluster is {id}"),
             Effect::Note(note) => self.note(around, &note),
             Effect::Stopped => process.stopped = true,
         }

@@ -1,6 +1,7 @@
 //! The broker by itself, on a disk that keeps everything in memory and answers when the test says so.
 
 mod admin;
+mod belonging;
 mod bounds;
 mod delivery;
 mod dialects;
@@ -59,6 +60,8 @@ struct Rig {
     replies: BTreeMap<Caller, Response>,
     closed: Vec<String>,
     notes: Vec<Note>,
+    /// The cluster that it was told to belong to.
+    cluster: Option<String>,
     /// What was said to other brokers and is not delivered yet.
     sent: Vec<(BrokerId, PeerMessage)>,
     /// Questions to time indexes that are not answered yet.
@@ -113,6 +116,7 @@ impl Rig {
             replies: BTreeMap::new(),
             closed: Vec::new(),
             notes: Vec::new(),
+            cluster: None,
             sent: Vec::new(),
             looks: Vec::new(),
         }
@@ -141,6 +145,7 @@ impl Rig {
             Effect::Load { load, range } => self.load(load, range),
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
             Effect::Send { to, message } => self.sent.push((to, message)),
+            Effect::Cluster(id) => self.cluster = Some(id),
             Effect::Rules(_) | Effect::Stopped => {}
             Effect::Note(note) => self.notes.push(note),
         }
