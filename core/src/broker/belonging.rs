@@ -48,6 +48,7 @@ impl Broker {
         self.belongs = true;
         self.identity.cluster_id.clone_from(&cluster);
         if !self.is_alone() {
+            self.member.beat_at(turn.now.mono);
             turn.info(format!("this broker belongs to the cluster {cluster}"));
             turn.out.push(Effect::Cluster(cluster));
         }

@@ -254,9 +254,9 @@ impl Broker {
         let op = StoreOp::Truncate { log: failure.log, to };
         // A log that could not begin anew tries again with this.
         if unfinished {
-            self.lane.append(turn, op, end, cuts)
+            self.lane.append(turn, op, end, cuts);
         } else {
-            drop(self.lane.store(turn, op))
+            self.lane.store(turn, op);
         }
         if shared {
             self.begin_new_run(turn);

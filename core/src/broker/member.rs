@@ -89,6 +89,10 @@ impl Broker {
 
     fn beat(&mut self, turn: &mut Turn) {
         self.member.next_beat = Some(turn.now.mono.after_ms(self.config.cluster.heartbeat_ms));
+        if self.cluster_id().is_none() {
+            // What the cluster is, the metadata has yet to say.
+            return;
+        }
         let message = if self.is_registered() {
             ToController::Heartbeat(Heartbeat {
                 broker: self.me,
