@@ -6,9 +6,10 @@ use super::{Rig, recovered};
 use crate::broker::door::Input;
 use crate::broker::turn::Turn;
 use crate::cluster::facts::Fact;
-use crate::ids::{BrokerId, LogId};
+use crate::ids::{BrokerId, LeaderEpoch, LogId};
 use crate::peer::frame;
 use crate::peer::message::PeerMessage;
+use crate::record::Batch;
 use crate::time::Instant;
 
 const VOTERS: &str = "1@a:9192,2@b:9192,3@c:9192";
@@ -208,6 +209,30 @@ fn a_fact_that_finds_no_room_on_the_leaders_disk_is_never_known_and_a_later_epoc
     trio.run(8_000);
     assert_eq!(trio.known(), [0, 0, 0]);
     assert!(epoch(&trio) > before);
+}
+
+#[test]
+fn a_node_whose_metadata_has_another_leader_epoch_than_it_was_written_in_does_not_take_part() {
+    let mut trio = Trio::new();
+    trio.decide(10);
+    trio.run(3_000);
+    let log = |trio: &Trio, at: usize| trio.rigs[at].disk[&LogId::METADATA].clone();
+    let (before, damaged) = (log(&trio, 0), trio.others()[0]);
+    trio.crash(damaged);
+    let batch = &mut trio.rigs[damaged].disk.get_mut(&LogId::METADATA).unwrap()[1];
+    batch.stamp(batch.header().base_offset, LeaderEpoch(1 << 25));
+    trio.restart(damaged);
+    trio.run(8_000);
+    assert!(
+        trio.rigs[damaged].broker.status().dead.is_some_and(|why| why.contains("leader epoch is 33554432"))
+    );
+    let bytes = |log: Vec<Batch>| log.iter().map(Batch::to_bytes).collect::<Vec<_>>();
+    let intact = (0..3).find(|at| *at != damaged && *at != 0).unwrap_or(0);
+    assert_eq!(bytes(log(&trio, intact)), bytes(before));
+    trio.crash(damaged);
+    trio.decide(20);
+    trio.run(3_000);
+    assert_eq!(trio.known()[trio.leader()], 20, "the others go on");
 }
 
 #[test]
