@@ -89,6 +89,7 @@ impl Observer {
             (was.ready && was.replays > 0, "crash: with a group's log being replayed"),
             (!was.lookups.is_empty(), "crash: with a lookup under way"),
             (ordered("snapshot"), "crash: with a snapshot under way"),
+            (ordered("election state"), "crash: with an election state under way"),
             (ordered("trim"), "crash: with a trim under way"),
             (!was.requests.is_empty(), "crash: with answers waiting"),
         ];

@@ -33,7 +33,7 @@ mod topic_pages;
 mod topics;
 mod turn;
 mod upkeep;
-mod view;
+pub mod view;
 
 #[cfg(test)]
 mod tests;

@@ -201,12 +201,33 @@ impl Broker {
                 Ok(facts) => facts,
                 Err(why) => return self.die(turn, format!("the leader's metadata cannot be read: {why}")),
             };
+            if let Err(why) = self.check_epoch(batch, &facts) {
+                return turn.warn(format!("the metadata leader's answer is passed over: {why}"));
+            }
             let end = batch.header().next_offset();
             match self.append_as_is(turn, LogId::METADATA, batch) {
                 Ok(()) => self.controller.decided(facts, end, batch.header().leader_epoch),
                 Err(why) => return turn.warn(format!("the metadata leader's answer is passed over: {why}")),
             }
         }
+    }
+
+    /// No checksum covers the leader epoch of a batch. But each epoch of the metadata log begins with the record that opens it, so
+    /// that damage shows: else a node would win elections by it, and have others cut off what is committed.
+    pub(super) fn check_epoch(&self, batch: &Batch, facts: &[Fact]) -> Result<(), String> {
+        let opened = facts.iter().rev().find_map(|fact| match fact {
+            Fact::LeaderElected { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        let known = || self.controller.draft().metadata_leader().map(|(_, epoch)| epoch);
+        let (has, wants) = (batch.header().leader_epoch, opened.or_else(known));
+        if wants.is_none_or(|wants| wants == has) {
+            return Ok(());
+        }
+        let (at, wants) = (batch.header().base_offset, wants.unwrap_or_default());
+        Err(format!(
+            "the batch at offset {at} is damaged: its leader epoch is {has}, and it belongs to {wants}"
+        ))
     }
 
     /// Cuts off what another leader's log does not have. The quorum has seen to it that nothing committed goes.
@@ -263,7 +284,8 @@ fn say(turn: &mut Turn, to: BrokerId, message: Message) {
     turn.out.push(Effect::Send { to, message: PeerMessage::Quorum(message) });
 }
 
-fn facts_of(batch: &Batch) -> Result<Vec<Fact>, String> {
+/// What a batch of the metadata log says.
+pub(super) fn facts_of(batch: &Batch) -> Result<Vec<Fact>, String> {
     let records = Records::read_all(batch, REPLAY_BYTES).map_err(|e| unreadable(batch, &e))?;
     records.iter().map(fact_in).collect()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::broker::door::{Effect, Note};
 use crate::broker::lane::Waiting;
+use crate::broker::seat::facts_of;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica};
 use crate::cluster::facts::Fact;
@@ -209,18 +210,20 @@ impl Broker {
     }
 
     fn replay(&mut self, log: LogId, batch: &Batch) -> Result<(), String> {
+        if log == LogId::METADATA && !self.is_alone() {
+            // How much of it is committed is for the quorum's leader to say.
+            let facts = facts_of(batch)?;
+            self.check_epoch(batch, &facts)?;
+            let header = batch.header();
+            self.controller.decided(facts, header.next_offset(), header.leader_epoch);
+            return Ok(());
+        }
         for record in Records::read_all(batch, REPLAY_BYTES).map_err(|e| unreadable(batch, &e))? {
             if log != LogId::METADATA {
                 self.replay_group_record(log, record);
             } else if !batch.header().is_control() {
                 let fact = fact_in(&record)?;
-                if self.is_alone() {
-                    self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
-                } else {
-                    // How much of it is committed is for the quorum's leader to say.
-                    let epoch = batch.header().leader_epoch;
-                    self.controller.decided(vec![fact], record.offset + 1, epoch);
-                }
+                self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
             }
         }
         Ok(())

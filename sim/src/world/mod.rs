@@ -9,7 +9,10 @@ mod lives;
 pub mod network;
 pub mod pace;
 mod process;
+mod quorum;
 pub mod server;
+mod streams;
+mod strife;
 pub mod user;
 
 use std::collections::BTreeMap;
@@ -79,6 +82,10 @@ pub struct World {
     events: u64,
     /// How many times as long as planned clients wait between their deeds.
     ease: u64,
+    /// Since when the metadata quorum is at one, and in which epoch.
+    calm_since: Option<(Moment, i32)>,
+    /// When a broker was started last.
+    last_start: Moment,
 }
 
 impl World {
@@ -91,8 +98,9 @@ impl World {
             plan.users.iter().map(|p| clock(p.drift_ppm, p.off_ms)).collect(),
         );
         let servers = plan.servers.iter().zip(clocks.0).enumerate();
-        let servers: Vec<Server> =
+        let mut servers: Vec<Server> =
             servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p)).collect();
+        servers.iter_mut().for_each(|server| server.echoes_per_mille = plan.echoes_per_mille);
         let age = plan.metadata_max_age_ms;
         let users = plan.users.iter().zip(clocks.1).enumerate();
         let users =
@@ -107,7 +115,7 @@ impl World {
             images: vec![Vec::new(); servers.len()],
             watch: Watch::new(
                 Trace::new(aloud),
-                servers.len(),
+                servers.iter().map(|server| server.disk.clone()).collect(),
                 plan.config("producer.id.expiration.ms", 86_400_000),
             ),
             servers,
@@ -120,6 +128,8 @@ impl World {
             rng,
             events: 0,
             ease: 1,
+            calm_since: None,
+            last_start: 0,
             plan,
         }
     }
@@ -172,6 +182,9 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Packet { link, way } => {
+                if let Some(until) = self.held_until(link, way) {
+                    return self.agenda.plan(until, Event::Packet { link, way });
+                }
                 if let Some(arrival) = self.network.arrive(link, way) {
                     self.arrived(arrival);
                 }
@@ -198,6 +211,11 @@ impl World {
                 self.with_user(user, |user, outside| user.happen(outside, what));
             }
             Event::ServerStarts { .. } | Event::Server { .. } | Event::User { .. } => {}
+            Event::Echo { server, from, frame } if self.servers[server].is_up() => {
+                self.with_server(server, |server, around| server.told_by(around, from, frame));
+            }
+            Event::Echo { .. } => {}
+            Event::Flap { fault, stands, until } => self.flap(fault, stands, until),
             Event::Fault(index) if self.phase == Phase::Load => self.strike(index),
             Event::FaultEnds(index) => self.relieve(index),
             Event::Tide(index) if self.phase == Phase::Load => self.flow(self.plan.tides[index].ease),
@@ -220,15 +238,16 @@ impl World {
     }
 
     fn arrived(&mut self, arrival: Arrival) {
-        let Arrival { to, conn, link, packet } = arrival;
+        let Arrival { from, to, conn, link, packet } = arrival;
         match to {
             Place::User(user) => {
                 let conn = conn.expect("the side that connects has a name for it");
                 self.with_user(user, |user, outside| user.receive(outside, link, conn, packet));
             }
-            Place::Server(server) => {
-                self.with_server(server, |server, around| server.receive(around, link, conn, packet));
-            }
+            Place::Server(server) => self.with_server(server, |server, around| match from {
+                Place::User(_) => server.receive(around, link, conn, packet),
+                Place::Server(from) => server.hear(around, (link, from), packet),
+            }),
         }
     }
 
@@ -285,7 +304,8 @@ impl World {
     }
 
     fn look(&mut self) {
-        let at_rest = self.servers.iter().all(Server::is_up) && self.restless().next().is_none();
+        let at_rest =
+            self.servers.iter().all(Server::is_up) && self.restless().next().is_none() && self.quorum_rests();
         let patience = self.patience();
         let tired = self.agenda.now() > self.since + patience;
         match self.phase {
@@ -295,6 +315,7 @@ impl World {
                 let waiting: Vec<String> = self
                     .restless()
                     .map(|u| format!("user {} ({}) waits for {}", u.id, u.actor.kind(), u.actor.waits_for()))
+                    .chain(self.quorum_story())
                     .collect();
                 let up: Vec<bool> = self.servers.iter().map(Server::is_up).collect();
                 let story = format!("{:?}, brokers up: {up:?}; {}", self.phase, waiting.join("; "));
@@ -337,6 +358,7 @@ impl World {
 
     /// The clients leave, and one reads everything.
     fn drain(&mut self) {
+        self.calm_since = None;
         for user in 0..self.users.len() {
             self.with_user(user, |user, outside| user.end(outside));
         }
@@ -345,13 +367,16 @@ impl World {
                 self.end_server(server, true, 100);
             }
         }
+        (self.phase, self.since) = (Phase::Drain, self.agenda.now());
+        if self.plan.users.is_empty() {
+            return;
+        }
         let partitions = self.plan.partitions().into_iter().map(|(t, p)| TopicPartition::new(t, p)).collect();
         let clock = Clock { started_at: 0, drift_ppm: 0, off_ms: 0 };
         let last = self.users.len();
         let age = self.plan.metadata_max_age_ms;
         let reader = Box::new(Drainer::new(partitions));
         self.users.push(User::new(last, self.rng.bits(), clock, reader, age));
-        (self.phase, self.since) = (Phase::Drain, self.agenda.now());
         self.with_user(last, |user, outside| user.start(outside));
     }
 }

@@ -1,7 +1,8 @@
 //! Brokers that keep one metadata log: what one of them decides is known to all, whoever dies.
 
 use super::trio::Trio;
-use crate::ids::{BrokerId, LogId};
+use crate::ids::{BrokerId, LeaderEpoch, LogId};
+use crate::record::Batch;
 
 #[test]
 fn what_the_leader_decides_is_known_to_all_and_so_is_who_the_voters_are() {
@@ -78,6 +79,30 @@ fn a_fact_that_finds_no_room_on_the_leaders_disk_is_known_to_all_or_to_none_and_
     let known = trio.known();
     assert!(known == [0, 0, 0] || known == [10, 10, 10], "{known:?}");
     assert!(epoch(&trio) > before);
+}
+
+#[test]
+fn a_node_whose_metadata_has_another_leader_epoch_than_it_was_written_in_does_not_take_part() {
+    let mut trio = Trio::new();
+    trio.decide(10);
+    trio.run(3_000);
+    let log = |trio: &Trio, at: usize| trio.rigs[at].disk[&LogId::METADATA].clone();
+    let (before, damaged) = (log(&trio, 0), trio.others()[0]);
+    trio.crash(damaged);
+    let batch = &mut trio.rigs[damaged].disk.get_mut(&LogId::METADATA).unwrap()[1];
+    batch.stamp(batch.header().base_offset, LeaderEpoch(1 << 25));
+    trio.restart(damaged);
+    trio.run(8_000);
+    assert!(
+        trio.rigs[damaged].broker.status().dead.is_some_and(|why| why.contains("leader epoch is 33554432"))
+    );
+    let bytes = |log: Vec<Batch>| log.iter().map(Batch::to_bytes).collect::<Vec<_>>();
+    let intact = (0..3).find(|at| *at != damaged && *at != 0).unwrap_or(0);
+    assert_eq!(bytes(log(&trio, intact)), bytes(before));
+    trio.crash(damaged);
+    trio.decide(20);
+    trio.run(3_000);
+    assert_eq!(trio.known()[trio.leader()], 20, "the others go on");
 }
 
 #[test]

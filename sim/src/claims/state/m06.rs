@@ -9,7 +9,8 @@ use quipu_core::ids::{LogId, TopicId};
 use quipu_core::record::{Batch, Records};
 use quipu_core::storage::ops::{Recovered, StoreOp};
 
-use crate::claims::{Claim, Verdict};
+use crate::canon::Canon;
+use crate::claims::{Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::watch::Scene;
@@ -26,6 +27,8 @@ struct Facts {
     /// Appended and not committed, with their offsets.
     pending: Vec<(i64, Fact)>,
     ready: bool,
+    /// Up to where facts are in the fold, among several brokers.
+    folded: i64,
     /// There is something new to compare.
     moved: bool,
 }
@@ -70,6 +73,9 @@ impl Claim for MetadataIsAFold {
         facts.commit(log.map_or(0, |l| l.end.0));
         facts.pending.clear();
         facts.ready = false;
+        if self.brokers.len() > 1 {
+            self.brokers[server] = Facts::default();
+        }
         Ok(())
     }
 
@@ -96,7 +102,21 @@ impl Claim for MetadataIsAFold {
         Ok(())
     }
 
+    /// Of several brokers each has taken over what is committed, from its beginning to where it says, and nothing else.
+    fn stepped_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>) -> Verdict {
+        let facts = &mut self.brokers[scene.server];
+        let to = scene.broker.metadata_position().0;
+        if to == facts.folded || scene.damaged || cluster.canon.torn || scene.broker.quorum().is_none() {
+            return Ok(());
+        }
+        facts.advance(cluster.canon, to)?;
+        same(&facts.fold, &of_image(scene.broker.image()))
+    }
+
     fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
+        if self.brokers.len() > 1 {
+            return Ok(());
+        }
         let facts = &mut self.brokers[scene.server];
         if facts.ready && !scene.damaged && std::mem::take(&mut facts.moved) {
             same(&facts.fold, &of_image(scene.broker.image()))?;
@@ -111,6 +131,19 @@ fn read(batch: &Batch) -> Result<Vec<(i64, Fact)>, String> {
 }
 
 impl Facts {
+    /// Takes what is committed up to there.
+    fn advance(&mut self, canon: &Canon, to: i64) -> Verdict {
+        if to < self.folded || to > canon.end() {
+            let (folded, end) = (self.folded, canon.end());
+            return Err(format!("facts up to {to} are taken over, after {folded}, and {end} are committed"));
+        }
+        let first = canon.batches.partition_point(|b| b.next <= self.folded);
+        let more = canon.batches[first..].iter().take_while(|b| b.next <= to);
+        more.flat_map(|b| canon.facts(b)).for_each(|(_, fact)| self.fold.take(fact.clone()));
+        self.folded = to;
+        Ok(())
+    }
+
     fn commit(&mut self, below: i64) {
         let committed = self.pending.partition_point(|(offset, _)| *offset < below);
         self.moved |= committed > 0;
@@ -256,6 +289,13 @@ mod tests {
             let expected = lost <= 1;
             assert_eq!(same(&fold(&all), &image(&rest)).is_ok(), expected, "fact {lost}");
         }
+    }
+
+    #[test]
+    fn facts_that_are_not_committed_are_not_taken_over_and_those_that_are_may_be_one_by_one() {
+        let mut facts = Facts::default();
+        assert!(facts.advance(&Canon::formed(3), 1).is_err());
+        assert!(facts.advance(&Canon::formed(3), 0).is_ok());
     }
 
     #[test]

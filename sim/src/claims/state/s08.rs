@@ -5,7 +5,17 @@ use crate::ghost::Ghost;
 use crate::watch::Scene;
 
 /// The claim.
-pub struct MarksInOrder;
+pub struct MarksInOrder {
+    /// A follower may know that others have on disk what it has not.
+    several: bool,
+}
+
+impl MarksInOrder {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> MarksInOrder {
+        MarksInOrder { several: servers > 1 }
+    }
+}
 
 /// The marks of a log.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +45,8 @@ impl Claim for MarksInOrder {
                 flushed: log.flushed().0,
                 end: log.end().0,
             };
+            let follows = self.several && marks.flushed <= marks.end && marks.high <= marks.end;
+            let marks = if follows { Marks { flushed: marks.end, ..marks } } else { marks };
             in_order(topic, log.id().partition, marks)
         })
     }
