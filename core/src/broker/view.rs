@@ -7,6 +7,7 @@ use crate::group::GroupView;
 use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset};
 use crate::log::Log;
 use crate::quorum::Quorum;
+use crate::replica::Role;
 
 /// This broker's place in the metadata quorum, as it sees it itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,11 @@ impl Broker {
     /// One log, if it is here.
     pub fn log(&self, id: LogId) -> Option<&Log> {
         self.partitions.get(&id).map(|p| &p.log)
+    }
+
+    /// Whether this broker leads a partition, as far as it knows.
+    pub fn leads(&self, id: LogId) -> bool {
+        self.partitions.get(&id).is_some_and(|p| matches!(p.role, Role::Leads(_)))
     }
 
     /// The committed metadata.

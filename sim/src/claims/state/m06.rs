@@ -1,11 +1,11 @@
 //! M6: the committed metadata is what all facts ever committed come to, also after a snapshot and a replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::door::{Effect, Note};
 use quipu_core::cluster::facts::{ConfigOwner, Fact};
 use quipu_core::cluster::image::MetadataImage;
-use quipu_core::ids::{LogId, TopicId};
+use quipu_core::ids::{BrokerId, LogId, TopicId};
 use quipu_core::record::{Batch, Records};
 use quipu_core::storage::ops::{Recovered, StoreOp};
 
@@ -14,6 +14,9 @@ use crate::claims::{Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::watch::Scene;
+
+/// So many facts are shown where they do not come to what is there.
+const LAST_SHOWN: usize = 20;
 
 /// The claim.
 pub struct MetadataIsAFold {
@@ -38,6 +41,8 @@ struct Facts {
 struct Fold {
     topics: BTreeMap<TopicId, Topic>,
     incarnations: BTreeMap<i32, u64>,
+    /// Brokers that are registered and may not lead now.
+    away: BTreeSet<i32>,
     configs: BTreeMap<ConfigOwner, BTreeMap<String, String>>,
     next_producer_id: i64,
 }
@@ -80,6 +85,10 @@ impl Claim for MetadataIsAFold {
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        if self.brokers.len() > 1 {
+            // What is committed among several, no one of them says.
+            return Ok(());
+        }
         let facts = &mut self.brokers[scene.server];
         match effect {
             Effect::Store { op: StoreOp::Append { log: LogId::METADATA, batches, .. }, .. } => {
@@ -110,7 +119,12 @@ impl Claim for MetadataIsAFold {
             return Ok(());
         }
         facts.advance(cluster.canon, to)?;
-        same(&facts.fold, &of_image(scene.broker.image()))
+        same(&facts.fold, &of_image(scene.broker.image())).map_err(|why| {
+            let all: Vec<&(i64, Fact)> =
+                cluster.canon.batches.iter().flat_map(|b| cluster.canon.facts(b)).collect();
+            let last = &all[all.len().saturating_sub(LAST_SHOWN)..];
+            format!("{why}; the last facts: {last:?}")
+        })
     }
 
     fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
@@ -160,12 +174,13 @@ impl Fold {
                 led.filter(|(leader, _)| *leader == broker.0).for_each(|(_, epoch)| *epoch += 1);
             }
             Fact::TopicCreated { id, name, replicas, configs } => {
-                let partitions = replicas.iter().map(|r| (r[0].0, 0)).collect();
+                let partitions = replicas.iter().map(|r| (self.first(r), 0)).collect();
                 self.topics.insert(id, Topic { name, configs, partitions });
             }
             Fact::PartitionsAdded { id, replicas } => {
+                let more: Vec<(i32, i32)> = replicas.iter().map(|r| (self.first(r), 0)).collect();
                 if let Some(topic) = self.topics.get_mut(&id) {
-                    topic.partitions.extend(replicas.iter().map(|r| (r[0].0, 0)));
+                    topic.partitions.extend(more);
                 }
             }
             Fact::TopicDeleted { id } => drop(self.topics.remove(&id)),
@@ -182,14 +197,34 @@ impl Fold {
         }
     }
 
+    /// Who leads a new partition: the first of its replicas that is there.
+    fn first(&self, replicas: &[BrokerId]) -> i32 {
+        replicas.iter().find(|id| !self.away.contains(&id.0)).map_or(-1, |id| id.0)
+    }
+
+    /// Whether this run of a broker is the one that is registered.
+    fn is(&self, broker: BrokerId, run: u64) -> bool {
+        self.incarnations.get(&broker.0) == Some(&run)
+    }
+
     /// What only a cluster of several brokers says.
     fn take_of_several(&mut self, fact: Fact) {
         match fact {
             Fact::BrokerRegistered { broker, incarnation, .. } => {
                 self.incarnations.insert(broker.0, incarnation);
+                self.away.insert(broker.0);
             }
-            Fact::BrokerUnregistered { broker, incarnation } => {
-                self.incarnations.retain(|id, run| (*id, *run) != (broker.0, incarnation));
+            Fact::BrokerFenced { broker, incarnation } | Fact::BrokerStopping { broker, incarnation }
+                if self.is(broker, incarnation) =>
+            {
+                self.away.insert(broker.0);
+            }
+            Fact::BrokerUnfenced { broker, incarnation } if self.is(broker, incarnation) => {
+                self.away.remove(&broker.0);
+            }
+            Fact::BrokerUnregistered { broker, incarnation } if self.is(broker, incarnation) => {
+                self.incarnations.remove(&broker.0);
+                self.away.remove(&broker.0);
             }
             Fact::PartitionChanged { topic, partition, change } => {
                 let known =
@@ -220,11 +255,12 @@ fn of_image(image: &MetadataImage) -> Fold {
     };
     let incarnations: BTreeMap<i32, u64> =
         image.brokers().iter().map(|(id, r)| (id.0, r.incarnation)).collect();
-    let owners = incarnations.keys().map(|id| ConfigOwner::Broker(quipu_core::ids::BrokerId(*id)));
+    let owners = incarnations.keys().map(|id| ConfigOwner::Broker(BrokerId(*id)));
     let owners = owners.chain([ConfigOwner::Cluster]);
     Fold {
         topics: image.topics().map(|t| (t.id, topic(t))).collect(),
         configs: owners.filter_map(|of| Some((of, image.broker_configs(of)?.clone()))).collect(),
+        away: image.brokers().iter().filter(|(_, r)| !r.is_active()).map(|(id, _)| id.0).collect(),
         incarnations,
         next_producer_id: image.next_producer_id(),
     }
@@ -240,8 +276,6 @@ fn same(fold: &Fold, image: &Fold) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use quipu_core::ids::BrokerId;
-
     use super::*;
 
     fn facts() -> Vec<Fact> {

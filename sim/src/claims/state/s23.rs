@@ -20,6 +20,8 @@ pub struct RemovedForAReason {
     asked: Vec<BTreeMap<(String, i32), i64>>,
     /// Removed in this step: from which offset to which.
     removed: Vec<(LogId, i64, i64)>,
+    /// Where leaders have let their logs begin: followers go as far, and no further.
+    led: BTreeMap<LogId, i64>,
 }
 
 /// What a topic keeps.
@@ -34,7 +36,7 @@ struct Keep {
 impl RemovedForAReason {
     /// For so many brokers.
     pub fn new(servers: usize) -> RemovedForAReason {
-        RemovedForAReason { asked: vec![BTreeMap::new(); servers], removed: Vec::new() }
+        RemovedForAReason { asked: vec![BTreeMap::new(); servers], removed: Vec::new(), led: BTreeMap::new() }
     }
 }
 
@@ -77,6 +79,17 @@ impl Claim for RemovedForAReason {
             // The offsets of groups and the metadata are no subject of retention.
             let topic = scene.broker.image().topic_by_id(log.topic).filter(|t| t.name != GROUP_OFFSETS);
             let (Some(topic), Some(known)) = (topic, ghost.logs.get(&log)) else { continue };
+            let led = self.led.entry(log).or_insert(0);
+            if self.asked.len() > 1 && !scene.broker.leads(log) {
+                if start > *led {
+                    return Err(format!(
+                        "a follower's {}-{} begins at {start}, no leader's did",
+                        topic.name, log.partition
+                    ));
+                }
+                continue;
+            }
+            *led = start.max(*led);
             let asked = self.asked[scene.server].get(&(topic.name.clone(), log.partition));
             if start <= asked.copied().unwrap_or(0) {
                 continue;

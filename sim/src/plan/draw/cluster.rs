@@ -9,7 +9,7 @@ use crate::rng::Rng;
 use crate::world::network::Weather;
 
 /// Whether there are clients: a broker among several does not answer any yet, so that they would only wait.
-const SERVES_CLIENTS: bool = false;
+const SERVES_CLIENTS: bool = true;
 /// Kinds of faults of a broker alone, as `draw_fault` counts them.
 const ALONE: u64 = 23;
 /// All kinds, those among brokers with them.
