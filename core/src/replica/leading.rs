@@ -340,7 +340,10 @@ impl Leading {
 /// nobody can tell any more whether it came there the same way.
 fn lies_below(tip: Tip, log: &Log) -> bool {
     let unknown = || log.epochs().of(log.start()).is_none_or(|first| tip.epoch < first);
-    tip.end < log.start() || tip.end == log.start() && tip.epoch >= LeaderEpoch(0) && unknown()
+    // What it has beyond the start is of an epoch that was over before this log starts: it parts from this one below that.
+    let parts_below = || log.epochs().of(log.start()).is_some_and(|first| tip.epoch < first);
+    tip.end < log.start()
+        || tip.epoch >= LeaderEpoch(0) && if tip.end == log.start() { unknown() } else { parts_below() }
 }
 
 /// The last epoch in which a log that ends there may agree with this one, and where it ends here; `None` if it is a part of it.

@@ -83,6 +83,14 @@ impl<W, F: Ord> Partition<W, F> {
         }
     }
 
+    /// Whether a leader's high watermark has come to where its epoch begins: before that it may be behind what was told to be committed.
+    pub fn knows_end(&self) -> bool {
+        match &self.role {
+            Role::Leads(leading) => self.log.high() >= leading.epoch_start(),
+            Role::Follows(_) | Role::Idle => true,
+        }
+    }
+
     /// Raises a follower's high watermark to what its leader has committed, as far as it is on disk here. Answers whether it moved, and
     /// the start to which the log may be trimmed now, if that is another.
     pub fn follow_marks(&mut self) -> (bool, Option<Offset>) {

@@ -91,7 +91,7 @@ pub fn names() -> BTreeSet<&'static str> {
 /// All state claims, for so many brokers, which may forget producers that are silent for so many milliseconds.
 pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
     let mut all: Vec<Box<dyn Claim>> = vec![
-        Box::new(state::s01::CommittedStays),
+        Box::new(state::s01::CommittedStays::new(servers)),
         Box::new(state::s02::MarksAdvance::new(servers)),
         Box::new(state::s08::MarksInOrder::new(servers)),
         Box::new(state::s09::OnlyCommittedIsRead),

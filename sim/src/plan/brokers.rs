@@ -33,7 +33,7 @@ impl Brokers {
             Brokers::One => 1,
             Brokers::Three => 3,
             Brokers::Five => 5,
-            Brokers::Mixed => [1, 3, 3, 5][Rng::new(seed ^ 0x6d69_7865_64).below(4) as usize],
+            Brokers::Mixed => [1, 3, 3, 5][Rng::new(seed ^ 0x006d_6978_6564).below(4) as usize],
         }
     }
 

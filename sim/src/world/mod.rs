@@ -27,8 +27,8 @@ use crate::trace::Trace;
 use crate::watch::{Broken, Watch};
 use agenda::{Agenda, Moment};
 use clock::Clock;
-use event::Event;
-use network::{Arrival, Network, Place};
+use event::{Event, ServerEvent};
+use network::{Arrival, LinkId, Network, Place, Way};
 use server::{Around, Server};
 use user::{Outside, User};
 
@@ -98,13 +98,13 @@ impl World {
             plan.users.iter().map(|p| clock(p.drift_ppm, p.off_ms)).collect(),
         );
         let servers = plan.servers.iter().zip(clocks.0).enumerate();
-        let mut servers: Vec<Server> =
-            servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p)).collect();
-        servers.iter_mut().for_each(|server| server.echoes_per_mille = plan.echoes_per_mille);
-        let age = plan.metadata_max_age_ms;
-        let users = plan.users.iter().zip(clocks.1).enumerate();
-        let users =
-            users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor(), age)).collect();
+        let servers: Vec<Server> = servers
+            .map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p, plan.echoes_per_mille))
+            .collect();
+        let disks = servers.iter().map(|server| server.disk.clone()).collect();
+        let silent_ms = plan.config("producer.id.expiration.ms", 86_400_000);
+        let watch = Watch::new(Trace::new(aloud), disks, silent_ms);
+        let users = users(&plan, clocks.1, &mut rng);
         let mut network = Network::new(rng.bits());
         network.set_weather(plan.weather.clone());
         World {
@@ -113,14 +113,14 @@ impl World {
             crashes: vec![None; servers.len()],
             deaths: vec![0; servers.len()],
             images: vec![Vec::new(); servers.len()],
-            watch: Watch::new(
-                Trace::new(aloud),
-                servers.iter().map(|server| server.disk.clone()).collect(),
-                plan.config("producer.id.expiration.ms", 86_400_000),
-            ),
+            watch,
             servers,
             users,
-            history: History { offsets_kept_us: offsets_kept(&plan), ..History::default() },
+            history: History {
+                offsets_kept_us: offsets_kept(&plan),
+                several: plan.servers.len() > 1,
+                ..History::default()
+            },
             struck: BTreeMap::new(),
             lost_power: false,
             phase: Phase::Load,
@@ -181,14 +181,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Packet { link, way } => {
-                if let Some(until) = self.held_until(link, way) {
-                    return self.agenda.plan(until, Event::Packet { link, way });
-                }
-                if let Some(arrival) = self.network.arrive(link, way) {
-                    self.arrived(arrival);
-                }
-            }
+            Event::Packet { link, way } => self.packet(link, way),
             Event::Lost { at: Place::User(user), link, conn, why } => {
                 self.with_user(user, |user, outside| user.lost(outside, link, conn, why));
             }
@@ -199,19 +192,15 @@ impl World {
                 self.start_server(server);
             }
             Event::Server { server, life, what } if self.servers[server].life == life => {
-                let until = self.servers[server].waits_until(&what);
-                if until > self.agenda.now() {
-                    // Healing may end the wait before.
-                    let again = until.min(self.agenda.now() + LOOK);
-                    return self.agenda.plan(again, Event::Server { server, life, what });
-                }
-                self.with_server(server, |server, around| server.happen(around, what));
+                self.server_event(server, life, what);
             }
             Event::User { user, life, what } if self.users[user].life == life => {
                 self.with_user(user, |user, outside| user.happen(outside, what));
             }
             Event::ServerStarts { .. } | Event::Server { .. } | Event::User { .. } => {}
-            Event::Echo { server, from, frame } if self.servers[server].is_up() => {
+            Event::Echo { server, from, frame }
+                if self.phase == Phase::Load && self.servers[server].is_up() =>
+            {
                 self.with_server(server, |server, around| server.told_by(around, from, frame));
             }
             Event::Echo { .. } => {}
@@ -224,6 +213,25 @@ impl World {
             Event::Heal => {}
             Event::Look => self.look(),
         }
+    }
+
+    fn packet(&mut self, link: LinkId, way: Way) {
+        if let Some(until) = self.held_until(link, way) {
+            return self.agenda.plan(until, Event::Packet { link, way });
+        }
+        if let Some(arrival) = self.network.arrive(link, way) {
+            self.arrived(arrival);
+        }
+    }
+
+    fn server_event(&mut self, server: usize, life: u64, what: ServerEvent) {
+        let until = self.servers[server].waits_until(&what);
+        if until > self.agenda.now() {
+            // Healing may end the wait before.
+            let again = until.min(self.agenda.now() + LOOK);
+            return self.agenda.plan(again, Event::Server { server, life, what });
+        }
+        self.with_server(server, |server, around| server.happen(around, what));
     }
 
     /// The load gets denser or quieter. Clients that were to wait for long look around at once.
@@ -379,6 +387,13 @@ impl World {
         self.users.push(User::new(last, self.rng.bits(), clock, reader, age));
         self.with_user(last, |user, outside| user.start(outside));
     }
+}
+
+/// The clients' machines of a plan.
+fn users(plan: &Plan, clocks: Vec<Clock>, rng: &mut Rng) -> Vec<User> {
+    let age = plan.metadata_max_age_ms;
+    let users = plan.users.iter().zip(clocks).enumerate();
+    users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor(), age)).collect()
 }
 
 /// After how much true time at the least offsets of a group without members may be gone, by the fastest clock.

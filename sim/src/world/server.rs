@@ -54,7 +54,7 @@ pub struct Server {
     /// How often it came back with an empty disk: each time its data directory is another one.
     pub wipes: u8,
     /// Of a thousand messages of other brokers so many come again, late.
-    pub echoes_per_mille: u64,
+    echoes_per_mille: u64,
     process: Option<Process>,
     /// Steps that its brokers have taken.
     turn: u64,
@@ -84,7 +84,7 @@ pub enum Started {
 
 impl Server {
     /// A machine with an empty disk.
-    pub fn new(id: usize, seed: u64, clock: Clock, plan: &ServerPlan) -> Server {
+    pub fn new(id: usize, seed: u64, clock: Clock, plan: &ServerPlan, echoes_per_mille: u64) -> Server {
         let mut rng = Rng::new(seed);
         Server {
             id,
@@ -99,7 +99,7 @@ impl Server {
             crash_in_checkpoint: None,
             refused: None,
             wipes: 0,
-            echoes_per_mille: 0,
+            echoes_per_mille,
             process: None,
             turn: 0,
             rng,

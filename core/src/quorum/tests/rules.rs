@@ -244,7 +244,7 @@ fn a_leader_given_up_is_followed_again_once_it_says_itself_that_it_leads_and_on_
     let mut one = One::new(&[3], led_by_2);
     one.settle();
     let given_up = |one: &mut One| {
-        (0..10).map(|_| one.wait()).find(|out| out.iter().any(|o| is_vote(o))).expect("it asks for votes")
+        (0..10).map(|_| one.wait()).find(|out| out.iter().any(is_vote)).expect("it asks for votes")
     };
     let asked = questions(&given_up(&mut one));
     let number = |of: i32| asked.iter().rev().find(|(to, _)| *to == of).expect("it was asked").1;

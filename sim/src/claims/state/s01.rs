@@ -11,7 +11,18 @@ use crate::ghost::{self, Ghost, GhostLog};
 use crate::watch::Scene;
 
 /// The claim.
-pub struct CommittedStays;
+pub struct CommittedStays {
+    /// A voter of several has forgotten what it had acknowledged: whether the others may cut their metadata is for M4 to say.
+    metadata_is_excused: bool,
+    several: bool,
+}
+
+impl CommittedStays {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> CommittedStays {
+        CommittedStays { metadata_is_excused: false, several: servers > 1 }
+    }
+}
 
 impl Claim for CommittedStays {
     fn id(&self) -> &'static str {
@@ -22,6 +33,10 @@ impl Claim for CommittedStays {
         "the committed prefix of a log never changes"
     }
 
+    fn forgets(&mut self, _: usize) {
+        self.metadata_is_excused = self.several;
+    }
+
     fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
         // Also a log that begins anew does so where everything below was committed, or further on.
         let Effect::Store {
@@ -30,6 +45,9 @@ impl Claim for CommittedStays {
         else {
             return Ok(());
         };
+        if self.metadata_is_excused && *log == LogId::METADATA {
+            return Ok(());
+        }
         match before.logs.get(log) {
             Some(ghost) if to.0 < ghost.committed => {
                 Err(format!("{log:?} is cut back to {to}, but {} was committed", ghost.committed))
@@ -51,7 +69,8 @@ impl Claim for CommittedStays {
             return Ok(());
         }
         let files = disk.paths();
-        for (id, ghost) in &before.logs {
+        let excused = self.metadata_is_excused;
+        for (id, ghost) in before.logs.iter().filter(|(id, _)| !excused || **id != LogId::METADATA) {
             let Some(log) = found.logs.iter().find(|l| l.log == *id) else {
                 // A removal that was ordered may have been done although the process did not live to say so.
                 lost_whole(*id, ghost)?;
