@@ -66,7 +66,8 @@ impl GhostLog {
     /// Nothing that was before is asked for any more. It may begin below what was.
     fn restart(&mut self, at: i64) {
         self.truncate(i64::MIN);
-        (self.start, self.committed, self.vouched) = (at, at, at);
+        // A crash may bring the old log back: no more of it is committed than was before.
+        (self.start, self.committed, self.vouched) = (at, self.committed.min(at), at);
         self.has_hole = false;
     }
 

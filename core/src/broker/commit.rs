@@ -132,7 +132,10 @@ impl Broker {
         partition.log.flushed_to(append.end);
         match &partition.role {
             // What is committed of the metadata log is for its quorum to say.
-            _ if append.log == LogId::METADATA => self.metadata_changed = true,
+            _ if append.log == LogId::METADATA => {
+                self.metadata_changed = true;
+                self.follow_marks(turn, LogId::METADATA);
+            }
             Role::Leads(_) => {
                 self.replication.touch(append.log);
                 self.replication.serving.changed(append.log);

@@ -105,7 +105,7 @@ impl Broker {
     }
 
     /// A replica that would lose committed records is taken out of use, for a person to look at.
-    fn partition_lost(&mut self, turn: &mut Turn, log: LogId, why: String) {
+    pub(super) fn partition_lost(&mut self, turn: &mut Turn, log: LogId, why: String) {
         let Some(partition) = self.partitions.get_mut(&log) else { return };
         turn.warn(format!("{}-{} is offline: {why}", partition.topic, log.partition));
         partition.offline = Some(why);

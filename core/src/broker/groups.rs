@@ -127,7 +127,9 @@ impl Broker {
         let Some(log) = self.shard_log(shard) else { return };
         let Ok(partition) = self.usable(log) else { return };
         let (start, end, flushed) = (partition.log.start(), partition.log.end(), partition.log.flushed());
-        self.groups.lead(shard);
+        if !self.groups.leads(shard) {
+            self.groups.lead(shard);
+        }
         if flushed < end {
             // Only what is on disk is read back. Whoever led before may have counted on the rest.
             self.shards_behind.insert(log, end);

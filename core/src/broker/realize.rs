@@ -22,7 +22,7 @@ impl Broker {
         }
         match fact {
             Fact::BrokerStarted { broker, .. } if *broker == self.me => self.started(turn),
-            Fact::BrokerStarted { .. } => {}
+            Fact::BrokerStarted { .. } | Fact::QuorumFormed { .. } | Fact::LeaderElected { .. } => {}
             Fact::TopicCreated { id, name, replicas, .. } => {
                 self.reconfigure_topic(*id);
                 if name == names::GROUP_OFFSETS {
@@ -30,9 +30,8 @@ impl Broker {
                 }
                 self.settle_partitions(turn, *id, 0..replicas.len());
             }
-            Fact::PartitionsAdded { id, replicas } => {
-                let count = self.controller.image().topic_by_id(*id).map_or(0, |t| t.partitions.len());
-                self.settle_partitions(turn, *id, count.saturating_sub(replicas.len())..count);
+            Fact::PartitionsAdded { id, .. } => {
+                self.settle_partitions(turn, *id, 0..self.partition_count(*id));
             }
             Fact::PartitionChanged { topic, partition, .. } => {
                 self.settle_partition(turn, LogId { topic: *topic, partition: *partition });
@@ -43,19 +42,16 @@ impl Broker {
             Fact::ProducerIdsAllocated { next } => {
                 self.producer_ids_granted(turn, next - producer_ids::BLOCK, *next);
             }
-            Fact::ProducerIdsGranted { broker, incarnation, first, end }
-                if self.is(*broker, *incarnation) =>
-            {
-                self.producer_ids_granted(turn, *first, *end);
+            Fact::ProducerIdsGranted { broker, incarnation, first, end } => {
+                if self.is(*broker, *incarnation) {
+                    self.producer_ids_granted(turn, *first, *end);
+                }
             }
-            Fact::ProducerIdsGranted { .. } => {}
             Fact::BrokerRegistered { .. }
             | Fact::BrokerFenced { .. }
             | Fact::BrokerUnfenced { .. }
             | Fact::BrokerStopping { .. }
             | Fact::BrokerUnregistered { .. } => self.brokers_changed(),
-            // The quorum has them from its log.
-            Fact::QuorumFormed { .. } | Fact::LeaderElected { .. } => {}
         }
     }
 
@@ -64,6 +60,10 @@ impl Broker {
         if matches!(self.phase, Phase::Starting { .. }) && self.is_registered() {
             self.started(turn);
         }
+    }
+
+    fn partition_count(&self, topic: TopicId) -> usize {
+        self.controller.image().topic_by_id(topic).map_or(0, |t| t.partitions.len())
     }
 
     /// Whether this run of this broker is meant.

@@ -90,6 +90,14 @@ impl Broker {
             partition_epoch: state.partition_epoch,
         };
         let Some(partition) = self.partitions.get_mut(&log) else { return };
+        let newest = partition.log.epochs().last().map_or(LeaderEpoch(-1), |last| last.epoch);
+        if newest > state.leader_epoch || newest == state.leader_epoch && state.replicas.len() > 1 {
+            let why = format!(
+                "its log has records of leader epoch {newest}, and it is to be led in epoch {} only now: a disk has lost metadata                  or has damaged the log. Nothing was cut off; stop this broker, empty its data directory, and it takes a copy from the others",
+                state.leader_epoch
+            );
+            return self.partition_lost(turn, log, why);
+        }
         partition.role = Role::Leads(Leading::new(turn.now.mono, &given, &partition.log));
         let is_shard = partition.topic == names::GROUP_OFFSETS;
         self.replication.touch(log);

@@ -134,9 +134,9 @@ impl Broker {
             Output::Take(batches) => self.take_metadata(turn, &batches),
             Output::Cut(to) => self.cut_metadata(turn, to),
             Output::Commit(high) => {
-                if self.metadata_log().raise_high(high) {
-                    self.moved.insert(LogId::METADATA);
-                }
+                let metadata = self.partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it");
+                metadata.heard.0 = high.max(metadata.heard.0);
+                self.follow_marks(turn, LogId::METADATA);
             }
             Output::Leader(epoch, leader) => self.metadata_leader(turn, epoch, leader),
             Output::Fatal(why) => self.die(turn, why),
@@ -233,9 +233,9 @@ impl Broker {
     /// Cuts off what another leader's log does not have. The quorum has seen to it that nothing committed goes.
     fn cut_metadata(&mut self, turn: &mut Turn, to: Offset) {
         let Broker { partitions, tails, .. } = self;
-        let log = &mut partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it").log;
-        let end = log.end();
-        log.truncate(to, tails);
+        let metadata = partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it");
+        let end = metadata.log.end();
+        metadata.log.truncate(to, tails);
         self.lane.store(turn, StoreOp::Truncate { log: LogId::METADATA, to });
         self.controller.cut(to);
         turn.info(format!(

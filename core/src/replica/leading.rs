@@ -84,7 +84,9 @@ impl Leading {
     /// Takes up the leadership of a log, as it is: where it ends the epoch begins.
     pub fn new(now: Instant, given: &Leadership, log: &Log) -> Leading {
         let newest = log.epochs().last().map_or(LeaderEpoch(-1), |last| last.epoch);
-        assert!(newest < given.epoch, "{:?}: epoch {} is led anew", log.id(), given.epoch);
+        // Without followers nobody can have another record of that epoch.
+        let may = newest < given.epoch || given.replicas.len() == 1 && newest == given.epoch;
+        assert!(may, "{:?}: epoch {} is led anew", log.id(), given.epoch);
         Leading {
             me: given.me,
             epoch: given.epoch,

@@ -116,11 +116,7 @@ impl World {
             watch,
             servers,
             users,
-            history: History {
-                offsets_kept_us: offsets_kept(&plan),
-                several: plan.servers.len() > 1,
-                ..History::default()
-            },
+            history: history_of(&plan),
             struck: BTreeMap::new(),
             lost_power: false,
             phase: Phase::Load,
@@ -394,6 +390,12 @@ fn users(plan: &Plan, clocks: Vec<Clock>, rng: &mut Rng) -> Vec<User> {
     let age = plan.metadata_max_age_ms;
     let users = plan.users.iter().zip(clocks).enumerate();
     users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor(), age)).collect()
+}
+
+/// What is known of a history before it begins.
+fn history_of(plan: &Plan) -> History {
+    let several = plan.servers.len() > 1;
+    History { offsets_kept_us: offsets_kept(plan), several, ..History::default() }
 }
 
 /// After how much true time at the least offsets of a group without members may be gone, by the fastest clock.

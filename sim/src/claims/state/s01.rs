@@ -12,15 +12,16 @@ use crate::watch::Scene;
 
 /// The claim.
 pub struct CommittedStays {
-    /// A voter of several has forgotten what it had acknowledged: whether the others may cut their metadata is for M4 to say.
-    metadata_is_excused: bool,
+    /// One of several disks has forgotten what it had acknowledged, and does not know it: who follows that broker cuts what it lacks.
+    /// Whether metadata may go then is for M4 to say.
+    is_excused: bool,
     several: bool,
 }
 
 impl CommittedStays {
     /// For so many brokers.
     pub fn new(servers: usize) -> CommittedStays {
-        CommittedStays { metadata_is_excused: false, several: servers > 1 }
+        CommittedStays { is_excused: false, several: servers > 1 }
     }
 }
 
@@ -34,7 +35,7 @@ impl Claim for CommittedStays {
     }
 
     fn forgets(&mut self, _: usize) {
-        self.metadata_is_excused = self.several;
+        self.is_excused = self.several;
     }
 
     fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
@@ -45,7 +46,7 @@ impl Claim for CommittedStays {
         else {
             return Ok(());
         };
-        if self.metadata_is_excused && *log == LogId::METADATA {
+        if self.is_excused {
             return Ok(());
         }
         match before.logs.get(log) {
@@ -69,8 +70,8 @@ impl Claim for CommittedStays {
             return Ok(());
         }
         let files = disk.paths();
-        let excused = self.metadata_is_excused;
-        for (id, ghost) in before.logs.iter().filter(|(id, _)| !excused || **id != LogId::METADATA) {
+        let excused = self.is_excused;
+        for (id, ghost) in before.logs.iter().filter(|_| !excused) {
             let Some(log) = found.logs.iter().find(|l| l.log == *id) else {
                 // A removal that was ordered may have been done although the process did not live to say so.
                 lost_whole(*id, ghost)?;
