@@ -70,6 +70,9 @@ impl Broker {
         if partition.log.raise_high(leading.high(now, &partition.log, &terms)) {
             self.moved.insert(log);
         }
+        if !leading.is_shared() {
+            return;
+        }
         let proposal = leading
             .resend(now, &terms)
             .or_else(|| leading.shrink(now, &partition.log, &terms))

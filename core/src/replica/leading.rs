@@ -173,6 +173,9 @@ impl Leading {
     /// for every member of the maximal in-sync replicas to have flushed, said so in this epoch, the leader among them. It waits
     /// for those too who keep up and are about to be let in, or it would run away from them (Kafka: `maybeIncrementLeaderHW`).
     pub fn high(&self, now: Instant, log: &Log, terms: &Terms) -> Offset {
+        if !self.is_shared() {
+            return log.flushed().max(log.high());
+        }
         if self.isr.committed.len() < self.needed(terms.min_isr) {
             return log.high();
         }
@@ -299,7 +302,7 @@ impl Leading {
 
     /// Whether there are other replicas.
     pub fn is_shared(&self) -> bool {
-        self.replicas.len() > 1 || self.isr.maximal().len() > 1
+        self.replicas.len() > 1 || self.isr.is_of_several()
     }
 
     /// The epoch in which it leads.
@@ -343,7 +346,8 @@ impl Leading {
 fn lies_below(tip: Tip, log: &Log) -> bool {
     let unknown = || log.epochs().of(log.start()).is_none_or(|first| tip.epoch < first);
     // What it has beyond the start is of an epoch that was over before this log starts: it parts from this one below that.
-    let parts_below = || log.epochs().of(log.start()).is_some_and(|first| tip.epoch < first);
+    let trimmed = log.start() > Offset(0);
+    let parts_below = || trimmed && log.epochs().of(log.start()).is_some_and(|first| tip.epoch < first);
     tip.end < log.start()
         || tip.epoch >= LeaderEpoch(0) && if tip.end == log.start() { unknown() } else { parts_below() }
 }

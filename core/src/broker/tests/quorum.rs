@@ -98,7 +98,7 @@ fn a_node_whose_metadata_has_another_leader_epoch_than_it_was_written_in_does_no
     );
     let bytes = |log: Vec<Batch>| log.iter().map(Batch::to_bytes).collect::<Vec<_>>();
     let intact = (0..3).find(|at| *at != damaged && *at != 0).unwrap_or(0);
-    assert_eq!(bytes(log(&trio, intact)), bytes(before));
+    assert!(bytes(log(&trio, intact)).starts_with(&bytes(before)), "nothing of theirs is cut");
     trio.crash(damaged);
     trio.decide(20);
     trio.run(3_000);
