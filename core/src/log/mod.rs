@@ -154,7 +154,8 @@ impl Log {
         self.segments.trim(self.start);
         self.epochs.assign(context.epoch, base);
         self.producers.append(&header, context.at);
-        self.producers.settle(header.producer_id, self.flushed);
+        // What is not committed may be cut, flushed or not.
+        self.producers.settle(header.producer_id, self.high.min(self.flushed));
         self.tail.push(self.id, batch, space);
         self.end = header.next_offset();
         self.assert_marks();

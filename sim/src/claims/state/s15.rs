@@ -35,9 +35,6 @@ pub struct ProducersAreAFold {
     heard_before: Vec<Heard>,
     /// By broker: the latest time that its wall clock has shown.
     latest: Vec<i64>,
-    /// By broker, among several: the logs that were ever cut. What a cut takes from the memory of a producer is not filled up from
-    /// the batches before it yet.
-    cut: Vec<BTreeSet<LogId>>,
 }
 
 impl ProducersAreAFold {
@@ -46,8 +43,7 @@ impl ProducersAreAFold {
         let seen = vec![BTreeSet::new(); servers];
         let (heard, latest) = (vec![BTreeMap::new(); servers], vec![i64::MIN; servers]);
         let heard_before = heard.clone();
-        let cut = seen.clone();
-        ProducersAreAFold { rng: Rng::new(15), seen, silent_ms, heard, heard_before, latest, cut }
+        ProducersAreAFold { rng: Rng::new(15), seen, silent_ms, heard, heard_before, latest }
     }
 }
 
@@ -79,16 +75,10 @@ impl Claim for ProducersAreAFold {
                 self.heard[scene.server].insert((*log, header.base_offset.0), scene.now.wall.0);
             }
         }
-        if let Effect::Store { op: StoreOp::Truncate { log, .. }, .. } = effect
-            && self.cut.len() > 1
-        {
-            self.cut[scene.server].insert(*log);
-        }
         Ok(())
     }
 
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
-        let cut = &self.cut[scene.server];
         let latest = &mut self.latest[scene.server];
         *latest = scene.now.wall.0.max(*latest);
         let silent_since = *latest - self.silent_ms;
@@ -100,7 +90,7 @@ impl Claim for ProducersAreAFold {
         }
         for (log, topic, offline) in scene.logs() {
             let (fresh, known) = (seen.insert(log.id()), ghost.logs.get(&log.id()));
-            let judged = !offline && (fresh || all) && !cut.contains(&log.id());
+            let judged = !offline && (fresh || all);
             let Some(known) = known.filter(|_| judged) else { continue };
             let found =
                 |b: &Written| before.get(&(log.id(), b.base)).map_or(i64::MAX, |at| *at).min(b.max_timestamp);
