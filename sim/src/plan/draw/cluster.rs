@@ -8,8 +8,6 @@ use crate::plan::{Plan, ServerPlan, as_many_as_ever};
 use crate::rng::Rng;
 use crate::world::network::Weather;
 
-/// Whether there are clients: a broker among several does not answer any yet, so that they would only wait.
-const SERVES_CLIENTS: bool = true;
 /// Kinds of faults of a broker alone, as `draw_fault` counts them.
 const ALONE: u64 = 23;
 /// All kinds, those among brokers with them.
@@ -39,17 +37,13 @@ impl Plan {
             metadata_max_age_ms: (course.load_ms / 100).clamp(10_000, 300_000) as i64,
             tides: course.tides,
             servers,
-            users: if SERVES_CLIENTS { users } else { Vec::new() },
+            users,
             weather,
-            faults: faults.into_iter().filter(|f| SERVES_CLIENTS || !is_of_clients(&f.what)).collect(),
+            faults,
             power_loss_at_end: rng.percent(50),
             echoes_per_mille: if rng.percent(50) { rng.below(200) } else { 0 },
         }
     }
-}
-
-fn is_of_clients(fault: &Fault) -> bool {
-    matches!(fault, Fault::Cut { .. } | Fault::Reset { .. } | Fault::KillUser { .. })
 }
 
 /// Brokers that have their configs in common, but for who they are.
@@ -191,8 +185,7 @@ mod tests {
             }
             assert!(damaged.len() <= (plan.servers.len() - 1) / 2, "seed {}: {damaged:?}", plan.seed);
         }
-        let of_clients = 3;
-        assert_eq!(named.len(), Fault::NAMES.len() - of_clients, "{named:?}");
+        assert_eq!(named.len(), Fault::NAMES.len(), "{named:?}");
     }
 
     #[test]
