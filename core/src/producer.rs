@@ -1,8 +1,8 @@
 //! What a partition remembers of its idempotent producers: the last batches of each, to tell a duplicate from a gap.
 //!
 //! As Kafka's `ProducerStateEntry` and `ProducerAppendInfo`: five batches a producer, checked by (epoch, first sequence,
-//! last sequence). Unlike Kafka all five survive a restart, and batches that are not durable yet are kept on top of the
-//! five, so that a truncation to any durable offset restores the state exactly.
+//! last sequence). Unlike Kafka all five survive a restart, and batches that are not committed yet are kept on top of the
+//! five, so that a truncation to any offset that is restores the state exactly.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -120,10 +120,10 @@ impl ProducerTable {
         producer.touched = producer.touched.max(at);
     }
 
-    /// Forgets what lies beyond the last five batches and is durable: below `flushed`.
-    pub fn settle(&mut self, id: ProducerId, flushed: Offset) {
+    /// Forgets what lies beyond the last five batches and is never cut any more: below `fixed`.
+    pub fn settle(&mut self, id: ProducerId, fixed: Offset) {
         if let Some(producer) = self.producers.get_mut(&id) {
-            producer.settle(flushed);
+            producer.settle(fixed);
         }
     }
 
@@ -164,10 +164,10 @@ impl ProducerTable {
 }
 
 impl Producer {
-    /// Keeps every batch that a truncation to `flushed` or later would need: the five newest below it, and all above.
-    fn settle(&mut self, flushed: Offset) {
-        let durable = self.batches.iter().filter(|b| b.last_offset < flushed).count();
-        self.batches.drain(..durable.saturating_sub(BATCHES_KEPT));
+    /// Keeps every batch that a truncation to `fixed` or later would need: the five newest below it, and all above.
+    fn settle(&mut self, fixed: Offset) {
+        let fixed = self.batches.iter().filter(|b| b.last_offset < fixed).count();
+        self.batches.drain(..fixed.saturating_sub(BATCHES_KEPT));
     }
 }
 

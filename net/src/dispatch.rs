@@ -26,7 +26,8 @@ impl Driver {
                 Effect::Note(note) => self.note(note),
                 Effect::Stopped => self.phases.reach(Phase::Stopped),
                 Effect::Store { .. } | Effect::Rules(_) => unreachable!("these are done under the lock"),
-                Effect::Send { to, .. } => unreachable!("a node alone has nothing to say to broker {to}"),
+                Effect::Send { to, message } => self.peers().send(to, message),
+                Effect::Cluster(cluster) => self.peers().set_cluster(&cluster),
             }
         }
         for conn in touched {

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 use quipu_core::broker::door::{Effect, Input};
 use quipu_core::broker::{Broker, Status};
@@ -13,6 +13,7 @@ use quipu_core::time::Instant;
 
 use crate::conn::Conn;
 use crate::lane::Lane;
+use crate::peer::Peers;
 use crate::phase::{Phase, Phases};
 use crate::rt::{self, Either, Notify};
 use crate::shell::Shell;
@@ -25,6 +26,8 @@ const LANE: LaneId = LaneId(0);
 pub(crate) struct Driver {
     pub(crate) shell: Arc<Shell>,
     pub(crate) phases: Phases,
+    /// The links to other brokers; a node alone has none.
+    pub(crate) peers: OnceLock<Peers>,
     locked: Mutex<Locked>,
     lane: Arc<Lane>,
     conns: RwLock<BTreeMap<ConnId, Arc<Conn>>>,
@@ -52,6 +55,7 @@ impl Driver {
         Driver {
             shell,
             phases: Phases::default(),
+            peers: OnceLock::new(),
             locked: Mutex::new(Locked { broker, out: Vec::new(), ops: Vec::new(), armed: None }),
             lane,
             conns: RwLock::default(),
@@ -62,6 +66,11 @@ impl Driver {
 
     pub(crate) fn lane(&self) -> &Arc<Lane> {
         &self.lane
+    }
+
+    /// The links to other brokers, of a node that has something to say to them.
+    pub(crate) fn peers(&self) -> &Peers {
+        self.peers.get().expect("a node alone has nothing to say to others")
     }
 
     pub(crate) fn stats(&self) -> &Stats {

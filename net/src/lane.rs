@@ -176,6 +176,7 @@ fn weight(op: &StoreOp) -> usize {
         StoreOp::Snapshot { bytes, .. } => bytes.len(),
         StoreOp::Create { .. }
         | StoreOp::Truncate { .. }
+        | StoreOp::Restart { .. }
         | StoreOp::Trim { .. }
         | StoreOp::Remove { .. }
         | StoreOp::Producers { .. }

@@ -29,6 +29,6 @@ pub mod stats;
 mod writer;
 
 pub use limits::Limits;
-pub use node::{ListenerOptions, Node, NodeOptions};
+pub use node::{CannotListen, ListenerOptions, Node, NodeOptions};
 pub use phase::Phase;
 pub use stats::{Counts, Stats};

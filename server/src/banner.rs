@@ -14,6 +14,8 @@ pub(crate) struct Banner<'a> {
     pub(crate) node_id: i32,
     /// Each address listened at, with the one that clients are told.
     pub(crate) listeners: &'a [(String, String)],
+    /// Where other brokers connect.
+    pub(crate) peers: Option<String>,
     /// The data directory.
     pub(crate) data_dir: &'a Path,
     /// When records count as stored.
@@ -34,6 +36,9 @@ impl Banner<'_> {
         for (listen, advertised) in self.listeners {
             line("listening", listen);
             line("advertised", advertised);
+        }
+        if let Some(peers) = &self.peers {
+            line("peers", peers);
         }
         line("data", &self.data_dir.display().to_string());
         line("durability", durability(self.durability));
@@ -61,12 +66,13 @@ mod tests {
             cluster_id: "c1",
             node_id: 1,
             listeners: &listeners,
+            peers: Some("127.0.0.1:19092".to_string()),
             data_dir: Path::new("/data"),
             durability: Durability::Synced,
         };
         let expected = format!(
             "quipu       {}\ncluster     c1\nbroker      1\nlistening   127.0.0.1:9092\n\
-             advertised  localhost:9092\ndata        /data\n\
+             advertised  localhost:9092\npeers       127.0.0.1:19092\ndata        /data\n\
              durability  synced: records are acknowledged once they are on disk\n",
             env!("CARGO_PKG_VERSION")
         );

@@ -17,7 +17,9 @@ mod topic;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::dev::DevArgs;
 
 /// A replicated commit log that speaks Kafka's protocol.
 #[derive(Debug, Parser)]
@@ -33,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a broker.
     Serve(ServeArgs),
+    /// Run a cluster on this machine, to try things out: several brokers, ended together.
+    Dev(DevArgs),
     /// What talks to a cluster.
     #[command(flatten)]
     Tool(tools::Tool),
@@ -61,11 +65,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) node_id: Option<u32>,
 
-    /// Where other brokers connect [default: nowhere: a broker alone has no peers] [env: QUIPU_PEER_LISTEN]
+    /// Where other brokers connect [default: this broker's address in --voters] [env: QUIPU_PEER_LISTEN]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) peer_listen: Option<String>,
 
-    /// The brokers that elect the controller [default: this broker alone] [env: QUIPU_VOTERS]
+    /// The brokers that elect the controller, this one too, alike for all [default: this broker alone] [env: QUIPU_VOTERS]
     #[arg(long, value_name = "ID@HOST:PORT,...")]
     pub(crate) voters: Option<String>,
 
@@ -84,6 +88,23 @@ pub(crate) struct ServeArgs {
     /// What is logged: error, warn, info, debug, trace, or by part, as in info,quipu_net=debug
     #[arg(long, value_name = "LEVEL", env = "QUIPU_LOG_LEVEL", default_value = "info")]
     pub(crate) log_level: String,
+
+    /// How it is logged [default: text on a terminal, else json]
+    #[arg(long, value_name = "FORMAT", env = "QUIPU_LOG_FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+
+    /// Stop in order when standard input ends, as for a signal: for whoever starts a broker and may itself be killed
+    #[arg(long, hide = true)]
+    pub(crate) stop_at_eof: bool,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: an object a line.
+    Json,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod banner;
 mod cli;
 mod descriptors;
+mod dev;
 mod disk;
 mod home;
 mod listeners;
@@ -12,6 +13,7 @@ mod plan;
 mod scratch;
 mod serve;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
+        Command::Dev(args) => dev::run(&args),
         Command::Tool(tool) => tool.run(),
     }
 }

@@ -1,5 +1,7 @@
 //! What `quipu serve` is to do, once all settings are read and agree with each other.
 
+mod peers;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -19,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) data_dir: PathBuf,
     /// Where clients connect; at least one.
     pub(crate) listeners: Vec<Door>,
+    /// Where other brokers connect, if it has any.
+    pub(crate) peer_listen: Option<Endpoint>,
 }
 
 /// An address to listen at, and the one that clients are told.
@@ -48,11 +52,17 @@ impl Plan {
     pub(crate) fn of(settings: Settings) -> Result<Plan, Vec<String>> {
         let config = BrokerConfig::new(settings);
         let mut wrong = config.check();
-        wrong.extend(alone(config.settings()).err());
+        wrong.extend(peers::roles(config.settings()).err());
         let data_dir = data_dir(config.settings()).map_err(|why| wrong.push(why));
         let listeners = doors(config.settings()).map_err(|why| wrong.push(why));
-        match (data_dir, listeners) {
-            (Ok(data_dir), Ok(listeners)) if wrong.is_empty() => Ok(Plan { config, data_dir, listeners }),
+        let peer_listen = peers::listen(&config).map_err(|why| wrong.push(why));
+        if let (Ok(listeners), Ok(Some(peer_listen))) = (&listeners, &peer_listen) {
+            wrong.extend(peers::apart(peer_listen, listeners).err());
+        }
+        match (data_dir, listeners, peer_listen) {
+            (Ok(data_dir), Ok(listeners), Ok(peer_listen)) if wrong.is_empty() => {
+                Ok(Plan { config, data_dir, listeners, peer_listen })
+            }
             _ => Err(wrong),
         }
     }
@@ -76,30 +86,6 @@ fn flags(args: &ServeArgs) -> Result<Vec<Given>, String> {
         Some(Given { name: name.to_string(), value: value?, origin: Origin::Flag(flag) })
     });
     Ok(given.collect())
-}
-
-/// A broker of this version is a cluster of its own: settings that speak of others must not pass in silence.
-fn alone(settings: &Settings) -> Result<(), String> {
-    for name in ["quipu.voters", "controller.quorum.voters", "controller.quorum.bootstrap.servers"] {
-        let count = words(settings.get(name).unwrap_or_default()).count();
-        if count > 1 {
-            return Err(format!(
-                "{name} names {count} brokers: that needs a cluster, which this version does not have; name this broker \
-                 alone, or none"
-            ));
-        }
-    }
-    if settings.get("quipu.peer.listen").is_some_and(|address| !address.is_empty()) {
-        return Err("quipu.peer.listen (--peer-listen) is for other brokers: that needs a cluster, which this version does \
-                    not have; leave it out"
-            .to_string());
-    }
-    match settings.get("process.roles") {
-        Some(roles) if words(roles).all(|role| role != "broker") && !roles.is_empty() => Err(format!(
-            "process.roles={roles}: a process of Quipu is always a broker; leave it out or add broker"
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// `log.dirs` goes before `log.dir`, as in Kafka.

@@ -8,12 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use quipu_core::config::Durability;
 use quipu_core::ids::TopicId;
 use quipu_core::storage::FreshIdentity;
-use quipu_core::storage::ops::{Identity, Recovered};
+use quipu_core::storage::ops::Recovered;
 use quipu_core::storage::{Store, StoreOptions};
 use quipu_core::time::Timestamp;
-use quipu_net::{Limits, ListenerOptions, Node, NodeOptions, Phase};
+use quipu_net::{CannotListen, Limits, ListenerOptions, Node, NodeOptions, Phase};
 use rustix::rand::{GetRandomFlags, getrandom};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::banner::Banner;
@@ -21,8 +20,10 @@ use crate::cli::ServeArgs;
 use crate::descriptors::{self, Descriptors};
 use crate::disk::RealDisk;
 use crate::home::Home;
+use crate::listeners::Endpoint;
 use crate::logs;
 use crate::plan::{Door, Plan};
+use crate::signals::Signals;
 
 /// Runs a broker until it is told to stop, or cannot go on.
 pub(crate) fn run(args: &ServeArgs) -> ExitCode {
@@ -43,7 +44,7 @@ const BLOCKING_THREADS: usize = 16;
 
 fn serve(args: &ServeArgs) -> Result<(), Vec<String>> {
     let one = |why: String| vec![why];
-    logs::start(&args.log_level).map_err(one)?;
+    logs::start(&args.log_level, args.log_format).map_err(one)?;
     let plan = Plan::read(args, std::env::vars_os())?;
     let descriptors = descriptors::claim();
     let held = Home::hold(&plan.data_dir).map_err(one)?;
@@ -54,7 +55,15 @@ fn serve(args: &ServeArgs) -> Result<(), Vec<String>> {
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(|e| one(format!("cannot start threads: {e}")))?;
-    runtime.block_on(live(&plan, &held, descriptors, store, found)).map_err(one)
+    runtime
+        .block_on(async {
+            // Taken before the first client can come, so that no signal finds the process without an ear.
+            let signals = Signals::listen()?;
+            let signals = if args.stop_at_eof { signals.with_input() } else { signals };
+            let node = start(&plan, descriptors, store, found).await?;
+            live(&plan, &held, node, signals).await
+        })
+        .map_err(one)
 }
 
 /// Opens the log directory and recovers what is in it. Blocking: nothing else runs yet.
@@ -81,31 +90,46 @@ fn open(
         .map_err(|e| format!("cannot use the data directory {}: {e}", held.path().display()))
 }
 
-async fn live(
+async fn start(
     plan: &Plan,
-    held: &Home,
     descriptors: Descriptors,
     store: Store<RealDisk>,
     found: Recovered,
-) -> Result<(), String> {
-    let identity = found.identity.clone();
+) -> Result<Node, String> {
     tell_what_was_found(&found);
-    // Taken before the first client can come, so that no signal finds the process without an ear.
-    let mut signals = Signals::listen()?;
     let mut limits = Limits::of(&plan.config);
     limits.connections = limits.connections.min(descriptors.connections);
     let listeners = plan.listeners.iter().map(listener).collect::<Result<Vec<_>, String>>()?;
+    let peer_listen = plan.peer_listen.as_ref().map(address_of).transpose()?;
     let [a, b, c, d, e, f, g, h, ..] = entropy()?;
     let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    let options = NodeOptions { config: plan.config.clone(), seed, listeners, limits };
-    let node = Node::start(options, store, found).await.map_err(|e| cannot_start(plan, &e))?;
-    greet(plan, held, &identity, &node);
-    tokio::select! {
-        biased;
-        phase = node.ended() => Err(ended(phase)),
-        name = signals.next() => {
-            info!("{name}: stopping; a second signal ends the process at once");
-            stop(node, signals).await
+    let options = NodeOptions { config: plan.config.clone(), seed, listeners, limits, peer_listen };
+    Node::start(options, store, found).await.map_err(|e| cannot_start(&e))
+}
+
+async fn live(plan: &Plan, held: &Home, node: Node, mut signals: Signals) -> Result<(), String> {
+    if let Some(at) = node.peer_addr() {
+        let voters: Vec<String> = plan.config.voters.keys().map(ToString::to_string).collect();
+        info!(
+            "listening to other brokers at {at}; clients are answered once enough of {} are here",
+            voters.join(", ")
+        );
+    }
+    let mut is_greeted = false;
+    loop {
+        tokio::select! {
+            biased;
+            phase = node.ended() => return Err(ended(phase)),
+            phase = node.ready(), if !is_greeted => {
+                is_greeted = true;
+                if phase == Phase::Ready {
+                    greet(plan, held, &node);
+                }
+            }
+            name = signals.next() => {
+                info!("{name}: stopping; a second signal ends the process at once");
+                return stop(node, signals).await;
+            }
         }
     }
 }
@@ -136,13 +160,15 @@ fn tell_what_was_found(found: &Recovered) {
     }
 }
 
-fn greet(plan: &Plan, held: &Home, identity: &Identity, node: &Node) {
+fn greet(plan: &Plan, held: &Home, node: &Node) {
     let doors = plan.listeners.iter().zip(node.local_addrs());
     let listeners: Vec<(String, String)> = doors.map(|(door, local)| shown(door, *local)).collect();
+    let cluster_id = node.status().cluster_id.expect("a broker that answers clients belongs to a cluster");
     let banner = Banner {
-        cluster_id: &identity.cluster_id,
-        node_id: identity.node_id,
+        cluster_id: &cluster_id,
+        node_id: plan.config.node_id.0,
         listeners: &listeners,
+        peers: node.peer_addr().map(|at| at.to_string()),
         data_dir: held.path(),
         durability: plan.config.durability,
     };
@@ -160,35 +186,40 @@ fn shown(door: &Door, local: SocketAddr) -> (String, String) {
 }
 
 fn listener(door: &Door) -> Result<ListenerOptions, String> {
-    let address = door.listen.bind_address();
-    let found = address.to_socket_addrs().map(|mut all| all.next());
-    let bind = match found {
-        Ok(Some(bind)) => bind,
-        Ok(None) => return Err(format!("cannot listen at {address}: the name has no address")),
-        Err(e) => return Err(format!("cannot listen at {address}: {e}")),
-    };
-    Ok(ListenerOptions { bind, advertised: Some((door.advertised.host.clone(), door.advertised.port)) })
+    let advertised = Some((door.advertised.host.clone(), door.advertised.port));
+    Ok(ListenerOptions { name: door.advertised.name.clone(), bind: address_of(&door.listen)?, advertised })
 }
 
-fn cannot_start(plan: &Plan, e: &io::Error) -> String {
-    let addresses: Vec<String> = plan.listeners.iter().map(|door| door.listen.to_string()).collect();
-    let addresses = addresses.join(", ");
+fn address_of(endpoint: &Endpoint) -> Result<SocketAddr, String> {
+    let address = endpoint.bind_address();
+    let found = address.to_socket_addrs().map(|mut all| all.next());
+    match found {
+        Ok(Some(bind)) => Ok(bind),
+        Ok(None) => Err(format!("cannot listen at {address}: the name has no address")),
+        Err(e) => Err(format!("cannot listen at {address}: {e}")),
+    }
+}
+
+fn cannot_start(e: &io::Error) -> String {
+    let Some(at) = e.get_ref().and_then(|inner| inner.downcast_ref::<CannotListen>()) else {
+        return format!("cannot start: {e}");
+    };
+    let address = at.address;
+    let (flag, told) =
+        if at.is_for_peers { ("--peer-listen", "--voters") } else { ("--listen", "--advertise") };
     match e.kind() {
         io::ErrorKind::AddrInUse => {
             format!(
-                "another process listens at {addresses} already; stop it, or choose another port with --listen"
+                "another process listens at {address} already; stop it, or choose another port with {flag}"
             )
         }
-        io::ErrorKind::AddrNotAvailable => {
-            format!(
-                "{addresses} is no address of this machine; choose one with --listen, and what clients are told with \
-                     --advertise"
-            )
-        }
+        io::ErrorKind::AddrNotAvailable => format!(
+            "{address} is no address of this machine; choose one with {flag}, and what others are told with {told}"
+        ),
         io::ErrorKind::PermissionDenied => {
-            format!("this user may not listen at {addresses}; choose a port above 1023 with --listen")
+            format!("this user may not listen at {address}; choose a port above 1023 with {flag}")
         }
-        _ => format!("cannot start at {addresses}: {e}"),
+        _ => at.to_string(),
     }
 }
 
@@ -223,26 +254,4 @@ fn entropy() -> Result<[u8; 16], String> {
 fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// The signals that ask the process to end.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Signals, String> {
-        let on = |kind| signal(kind).map_err(|e| format!("cannot listen for signals: {e}"));
-        Ok(Signals { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
-    }
-
-    /// The next one's name.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-        biased;
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

@@ -63,6 +63,14 @@ impl GhostLog {
         self.before.truncate(keep);
     }
 
+    /// Nothing that was before is asked for any more. It may begin below what was.
+    fn restart(&mut self, at: i64) {
+        self.truncate(i64::MIN);
+        // A crash may bring the old log back: no more of it is committed than was before.
+        (self.start, self.committed, self.vouched) = (at, self.committed.min(at), at);
+        self.has_hole = false;
+    }
+
     /// The batch that holds an offset.
     pub fn at(&self, offset: i64) -> Option<&Written> {
         let place = self.batches.partition_point(|b| b.next <= offset);
@@ -88,17 +96,18 @@ impl GhostLog {
 }
 
 impl Ghost {
-    /// Takes note of what the machine ordered and said.
-    pub fn effect(&mut self, effect: &Effect) {
+    /// Takes note of what the machine ordered and said. `flushed`: how far the disk of one of several brokers is with a log; what it
+    /// has not, it may know to be committed, but does not keep it.
+    pub fn effect(&mut self, effect: &Effect, flushed: impl Fn(LogId) -> Option<i64>) {
         match effect {
             Effect::Store { op: StoreOp::Checkpoint { .. }, mark, .. } => {
                 let ends = self.logs.iter().map(|(id, log)| (*id, log.end())).collect();
                 self.checkpoints.push_back((*mark, ends));
             }
             Effect::Store { op, .. } => self.ordered(op),
-            Effect::Note(Note::Committed { log, high }) => {
-                let log = self.logs.entry(*log).or_default();
-                log.committed = log.committed.max(high.0);
+            Effect::Note(Note::Committed { log: id, high }) => {
+                let log = self.logs.entry(*id).or_default();
+                log.committed = log.committed.max(high.0.min(flushed(*id).unwrap_or(high.0)));
             }
             _ => {}
         }
@@ -128,6 +137,10 @@ impl Ghost {
                 log.truncate(to.0);
                 log.vouched = log.vouched.min(to.0);
             }
+            StoreOp::Restart { log, at, .. } => {
+                let log = self.logs.entry(*log).or_default();
+                log.restart(at.0);
+            }
             StoreOp::Trim { log, start } => {
                 let log = self.logs.entry(*log).or_default();
                 log.start = log.start.max(start.0);
@@ -141,8 +154,9 @@ impl Ghost {
         }
     }
 
-    /// A start has found these logs: what is remembered is what lies on the disk now, read by the checkers themselves.
-    pub fn started(&mut self, disk: &SimDisk, found: &Recovered, damaged: bool) {
+    /// A start has found these logs: what is remembered is what lies on the disk now, read by the checkers themselves. `alone`: there
+    /// is no other broker, whose word would be needed for what is committed.
+    pub fn started(&mut self, disk: &SimDisk, found: &Recovered, damaged: bool, alone: bool) {
         // Without room the recovery point of the last life still stands.
         let (files, full) = (disk.paths(), disk.is_full());
         self.checkpoints.clear();
@@ -152,7 +166,7 @@ impl Ghost {
             let before = self.logs.get(&log.log).filter(|_| !damaged);
             let mut ghost = GhostLog {
                 // What a start finds it makes durable: on one broker that is as good as committed.
-                committed: before.map_or(log.end.0, |b| b.committed.max(log.end.0)),
+                committed: before.map_or(0, |b| b.committed).max(if alone { log.end.0 } else { 0 }),
                 start: log.start.0.max(before.map_or(0, |b| b.start)),
                 vouched: if full { self.logs.get(&log.log).map_or(0, |b| b.vouched) } else { log.end.0 },
                 ..GhostLog::default()

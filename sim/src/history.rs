@@ -42,6 +42,8 @@ pub struct History {
     pub reissued_at: Option<Moment>,
     /// How long at the least offsets are kept of a group without members, in microseconds of true time.
     pub offsets_kept_us: u64,
+    /// Whether there are several brokers: then acks=1 promises nothing when a leader is lost.
+    pub several: bool,
     /// Whether any disk was damaged.
     pub damaged: bool,
     /// What was read that nobody wrote so.
@@ -286,6 +288,15 @@ impl History {
     pub fn operations(&self) -> usize {
         let History { sends, polls, commits, sightings, lookups, trims, .. } = self;
         sends.len() + polls.len() + commits.len() + sightings.len() + lookups.len() + trims.len()
+    }
+
+    /// Whether a record that was acknowledged must be there for good.
+    pub fn promises(&self, sent: &Sent) -> bool {
+        match sent.acks {
+            0 => false,
+            1 => !self.several,
+            _ => true,
+        }
     }
 
     /// How many records were acknowledged.

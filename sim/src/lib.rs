@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod batch;
+pub mod canon;
 pub mod claims;
 pub mod command;
 pub mod disk;
@@ -11,6 +12,7 @@ pub mod mutants;
 pub mod observer;
 mod panics;
 pub mod plan;
+pub mod politics;
 pub mod probe;
 pub mod rng;
 pub mod run;

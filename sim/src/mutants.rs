@@ -16,7 +16,6 @@ pub use table::Table;
 pub use workshop::Workshop;
 
 use crate::batch;
-use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::run;
 
@@ -84,11 +83,12 @@ pub fn check_apply(root: &Path) -> Result<(), String> {
 
 /// Plants a bug and looks for a seed in which a claim breaks that is meant to.
 pub fn judge(mutant: Mutant, workshop: &Workshop, options: &Options) -> Row {
+    let brokers = mutant.brokers;
     let outcome = workshop.build(&mutant, options.jobs).and_then(|program| {
         let seeds = options.from..options.from.saturating_add(options.limit);
         let found = search::search(&program, &mutant, &seeds, options.jobs)?;
         verdict(&mutant, options, found, |seed| {
-            run::run(Plan::draw(seed), false).broken.map(|b| format!("{}: {}", b.claim, b.story))
+            run::run(brokers.plan(seed), false).broken.map(|b| format!("{}: {}", b.claim, b.story))
         })
     });
     Row { mutant, outcome }
@@ -130,8 +130,16 @@ mod tests {
         let text = |text: &str| text.to_string();
         let (files, path) = (vec![], Path::new("").to_path_buf());
         let checkers = vec![text("S1"), text("H1")];
-        let mutant =
-            Mutant { id: text("C01"), name: text("x"), checkers, panics: vec![], unseen: false, files, path };
+        let mutant = Mutant {
+            id: text("C01"),
+            name: text("x"),
+            checkers,
+            panics: vec![],
+            unseen: false,
+            brokers: Default::default(),
+            files,
+            path,
+        };
         let options = Options { from: 100, limit: 50, jobs: 1 };
         verdict(&mutant, &options, found, |_| without.map(text))
     }

@@ -89,6 +89,7 @@ impl Observer {
             (was.ready && was.replays > 0, "crash: with a group's log being replayed"),
             (!was.lookups.is_empty(), "crash: with a lookup under way"),
             (ordered("snapshot"), "crash: with a snapshot under way"),
+            (ordered("election state"), "crash: with an election state under way"),
             (ordered("trim"), "crash: with a trim under way"),
             (!was.requests.is_empty(), "crash: with answers waiting"),
         ];
@@ -195,6 +196,7 @@ impl UnderWay {
             | Effect::Close { .. }
             | Effect::Rules(_)
             | Effect::Send { .. }
+            | Effect::Cluster(_)
             | Effect::Stopped => {}
         }
     }
@@ -202,12 +204,7 @@ impl UnderWay {
     fn order(&mut self, scene: &Scene<'_>, ghost: &Ghost, op: &StoreOp) -> &'static str {
         match op {
             StoreOp::Append { roll, .. } => {
-                if *roll {
-                    sometimes("log: a segment begun");
-                }
-                if *roll && !self.lookups.is_empty() {
-                    sometimes("log: a segment begun during a lookup");
-                }
+                self.appended(*roll);
                 "append"
             }
             StoreOp::Truncate { log, to } => {
@@ -216,6 +213,10 @@ impl UnderWay {
                     sometimes("log: cut back to the beginning of a segment with records in it");
                 }
                 "truncation"
+            }
+            StoreOp::Restart { .. } => {
+                sometimes("log: begun anew");
+                "restart"
             }
             StoreOp::Trim { log, start } => {
                 if scene.broker.log(*log).is_some_and(|l| l.end() == *start) {
@@ -236,6 +237,15 @@ impl UnderWay {
             StoreOp::Checkpoint { .. } => "checkpoint",
             StoreOp::Election { .. } => "election state",
             StoreOp::Create { .. } | StoreOp::Producers { .. } => "other order",
+        }
+    }
+
+    fn appended(&self, roll: bool) {
+        if roll {
+            sometimes("log: a segment begun");
+        }
+        if roll && !self.lookups.is_empty() {
+            sometimes("log: a segment begun during a lookup");
         }
     }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 51] = [
+pub const NAMES: [&str; 63] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -28,6 +28,7 @@ pub const NAMES: [&str; 51] = [
     "crash: with a lookup under way",
     "crash: with a snapshot under way",
     "crash: with a trim under way",
+    "crash: with an election state under way",
     "crash: with answers waiting",
     "disk: a checkpoint without room",
     "disk: a log found damaged at work",
@@ -36,6 +37,7 @@ pub const NAMES: [&str; 51] = [
     "gone: a connection with requests open",
     "log: a segment begun",
     "log: a segment begun during a lookup",
+    "log: begun anew",
     "log: cut back",
     "log: cut back to the beginning of a segment with records in it",
     "log: cut back with waiters",
@@ -43,6 +45,16 @@ pub const NAMES: [&str; 51] = [
     "log: the group's cut back",
     "log: the metadata's cut back",
     "log: trimmed to its end",
+    "quorum: a candidate loses",
+    "quorum: a leader gives up",
+    "quorum: a leader hands over",
+    "quorum: a leader hears of a later epoch",
+    "quorum: a leader is cut off",
+    "quorum: a vote is refused",
+    "quorum: an uncommitted tail is cut",
+    "quorum: elected with a tail of an earlier epoch",
+    "quorum: logs part ways",
+    "quorum: two lead, in two epochs",
     "request: before it was ready",
     "request: heartbeat during a replay",
     "request: join during a replay",

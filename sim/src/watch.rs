@@ -1,17 +1,20 @@
 //! Those who watch: the state claims, called after every step of every broker, and the story.
 
 use quipu_core::broker::Broker;
-use quipu_core::broker::door::{Effect, Input};
+use quipu_core::broker::door::{Effect, Input, Note};
 use quipu_core::client::TopicPartition;
+use quipu_core::ids::LogId;
 use quipu_core::log::Log;
 use quipu_core::storage::ops::{Recovered, StoreOp};
 use quipu_core::time::Now;
 use quipu_core::wire::Response;
 
-use crate::claims::{self, Claim, Verdict};
+use crate::canon::Canon;
+use crate::claims::{self, Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::observer::Observer;
+use crate::politics::Politics;
 use crate::trace::Trace;
 
 /// So many logs are looked at after each step.
@@ -55,12 +58,19 @@ pub struct Broken {
     pub story: String,
 }
 
+/// A claim, what it says, and whether it holds.
+type Judged = (&'static str, &'static str, Verdict);
+
 /// Everyone who watches.
 pub struct Watch {
     /// The story.
     pub trace: Trace,
     /// What each broker ordered.
     pub ghosts: Vec<Ghost>,
+    /// What several brokers have committed of their metadata.
+    pub canon: Canon,
+    disks: Vec<SimDisk>,
+    politics: Politics,
     claims: Vec<Box<dyn Claim>>,
     observer: Observer,
     /// Which brokers' disks were damaged: what was stored there may be refused, but never be wrong.
@@ -74,9 +84,13 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Watches so many brokers, which may forget producers that are silent for so many milliseconds.
-    pub fn new(trace: Trace, servers: usize, silent_ms: i64) -> Watch {
+    /// Watches the brokers with these disks, which may forget producers that are silent for so many milliseconds.
+    pub fn new(trace: Trace, disks: Vec<SimDisk>, silent_ms: i64) -> Watch {
+        let servers = disks.len();
         Watch {
+            canon: Canon::new(servers),
+            politics: Politics::new(servers),
+            disks,
             trace,
             ghosts: (0..servers).map(|_| Ghost::default()).collect(),
             claims: claims::state_claims(servers, silent_ms),
@@ -86,6 +100,11 @@ impl Watch {
             steps: 0,
             removed: Vec::new(),
         }
+    }
+
+    /// Elections won in the metadata quorum of several brokers.
+    pub fn elections(&self) -> u64 {
+        self.politics.won
     }
 
     /// Somebody saw that a claim does not hold.
@@ -101,12 +120,23 @@ impl Watch {
     /// What a broker's disk holds was damaged.
     pub fn damage(&mut self, server: usize) {
         self.damaged[server] = true;
+        self.canon.damaged(server, false);
+        for claim in &mut self.claims {
+            claim.damaged(server);
+            claim.forgets(server);
+        }
+    }
+
+    /// A broker's disk is empty: among several it comes back as another one.
+    pub fn wiped(&mut self, server: usize) {
+        self.damaged[server] = true;
+        self.canon.damaged(server, true);
         self.claims.iter_mut().for_each(|c| c.damaged(server));
     }
 
     /// A broker's process is about to open its log directory.
-    pub fn starting(&mut self, disk: &SimDisk) {
-        let verdicts = self.claims.iter_mut().map(|c| (c.id(), c.says(), c.starting(disk))).collect();
+    pub fn starting(&mut self, server: usize, disk: &SimDisk) {
+        let verdicts = self.claims.iter_mut().map(|c| (c.id(), c.says(), c.starting(server, disk))).collect();
         self.judge(verdicts);
     }
 
@@ -120,13 +150,19 @@ impl Watch {
             .map(|c| (c.id(), c.says(), c.started(server, before, disk, found, damaged)))
             .collect();
         self.observer.started(server, &self.ghosts[server], found);
-        self.ghosts[server].started(disk, found, damaged);
+        let alone = self.ghosts.len() == 1;
+        self.ghosts[server].started(disk, found, damaged, alone);
+        if !alone {
+            self.canon.started(server, found.identity.directory_id);
+            self.canon.look(server, &self.ghosts[server], disk);
+        }
         self.judge(verdicts);
     }
 
     /// A broker's process is gone.
     pub fn ended(&mut self, server: usize, in_order: bool) {
         self.observer.ended(server, in_order);
+        self.politics.ended(server);
         self.claims.iter_mut().for_each(|c| c.ended(server, in_order));
     }
 
@@ -134,6 +170,9 @@ impl Watch {
     pub fn asking(&mut self, server: usize, broker: &Broker, input: &Input) {
         if let Input::Stored { result: Ok(stored), .. } = input {
             self.ghosts[server].stored(stored.done, stored.kept);
+            if self.ghosts.len() > 1 {
+                self.canon.look(server, &self.ghosts[server], &self.disks[server]);
+            }
         }
         self.observer.asking(server, input);
         self.claims.iter_mut().for_each(|c| c.asking(server, broker, input));
@@ -144,6 +183,7 @@ impl Watch {
         self.steps += 1;
         self.trace.mark(&[scene.server as u64, effects.len() as u64]);
         self.observer.stepped(scene, &self.ghosts[scene.server], effects);
+        let several = self.ghosts.len() > 1;
         let mut verdicts = Vec::new();
         for effect in effects {
             for c in &mut self.claims {
@@ -152,20 +192,56 @@ impl Watch {
                     verdicts.push((c.id(), c.says(), verdict));
                 }
             }
-            self.ghosts[scene.server].effect(effect);
+            if several {
+                self.told_among(scene, effect, &mut verdicts);
+            }
+            let flushed = |log| scene.broker.log(log).filter(|_| several).map(|log| log.flushed().0);
+            self.ghosts[scene.server].effect(effect, flushed);
             if let Effect::Store { op: StoreOp::Trim { log, start }, .. } = effect
                 && let Some(topic) = scene.broker.image().topic_by_id(log.topic)
             {
                 self.removed.push((TopicPartition::new(topic.name.as_str(), log.partition), start.0));
             }
         }
+        let cluster = Cluster { ghosts: &self.ghosts, canon: &self.canon };
         for c in &mut self.claims {
-            let verdict = c.stepped(scene, &self.ghosts[scene.server]);
+            let among = if several { c.stepped_among(scene, &cluster) } else { Ok(()) };
+            let verdict = c.stepped(scene, &self.ghosts[scene.server]).and(among);
             if verdict.is_err() {
                 verdicts.push((c.id(), c.says(), verdict));
             }
         }
+        if several {
+            self.politics.stepped(scene, &cluster);
+        }
         self.judge(verdicts);
+    }
+
+    /// Something that one of several brokers said or ordered: the claims look at it, then it is remembered.
+    fn told_among(&mut self, scene: &Scene<'_>, effect: &Effect, verdicts: &mut Vec<Judged>) {
+        let cluster = Cluster { ghosts: &self.ghosts, canon: &self.canon };
+        for c in &mut self.claims {
+            let verdict = c.told_among(scene, &cluster, effect);
+            if verdict.is_err() {
+                verdicts.push((c.id(), c.says(), verdict));
+            }
+        }
+        self.politics.told(scene, &cluster, effect);
+        let log = self.ghosts[scene.server].logs.get(&LogId::METADATA);
+        match (effect, log) {
+            (Effect::Store { op: StoreOp::Append { log: LogId::METADATA, batches, .. }, .. }, _) => {
+                let wrote = batches.iter().try_for_each(|batch| self.canon.write(batch));
+                verdicts.push(("M6", "the metadata is the fold of all facts", wrote));
+            }
+            (Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. }, Some(log)) => {
+                self.canon.cut(scene.server, log, to.0);
+            }
+            (Effect::Note(Note::Committed { log: LogId::METADATA, high }), Some(log)) if !scene.damaged => {
+                let epoch = scene.broker.quorum().map_or(0, |quorum| quorum.epoch.0);
+                self.canon.commit(log, high.0, epoch);
+            }
+            _ => {}
+        }
     }
 
     /// A broker sends an answer, whole.
@@ -176,7 +252,7 @@ impl Watch {
         self.judge(verdicts);
     }
 
-    fn judge(&mut self, verdicts: Vec<(&'static str, &'static str, Verdict)>) {
+    fn judge(&mut self, verdicts: Vec<Judged>) {
         for (claim, says, verdict) in verdicts {
             if let Err(story) = verdict {
                 self.breaks(claim, says, story);

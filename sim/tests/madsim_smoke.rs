@@ -56,9 +56,12 @@ async fn serve(disk: SimDisk) {
     let config = BrokerConfig::default();
     let limits = Limits::of(&config);
     let advertised = Some(("10.0.0.1".to_owned(), 9092));
-    let listeners = vec![ListenerOptions { bind: "0.0.0.0:9092".parse().unwrap(), advertised }];
+    let listeners =
+        vec![ListenerOptions { name: "PLAINTEXT".into(), bind: "0.0.0.0:9092".parse().unwrap(), advertised }];
     let node =
-        Node::start(NodeOptions { config, seed: 1, listeners, limits }, store, found).await.expect("a node");
+        Node::start(NodeOptions { config, seed: 1, listeners, limits, peer_listen: None }, store, found)
+            .await
+            .expect("a node");
     node.ended().await;
 }
 

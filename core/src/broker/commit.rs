@@ -1,12 +1,12 @@
 //! From append to answer: facts and batches go to the lane, completions raise the marks, the marks release who waits.
 
+use crate::broker::Broker;
 use crate::broker::answers::{Part, Pending};
 use crate::broker::door::{Effect, Note};
 use crate::broker::fetches::FetchId;
 use crate::broker::lane::{Append, Waiting};
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
-use crate::broker::{Broker, Replica};
 use crate::cluster::facts::Fact;
 use crate::cluster::names;
 use crate::config::TopicConfig;
@@ -16,6 +16,7 @@ use crate::log::{AppendContext, Appended};
 use crate::mix::mix;
 use crate::record::Batch;
 use crate::record::build::BatchBuilder;
+use crate::replica::Role;
 use crate::storage::ops::{LogFailure, StoreOp, Stored};
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
@@ -26,7 +27,15 @@ impl Broker {
         let shape = self.shape(log);
         let partition = self.partitions.get_mut(&log).expect("an append to a partition that is here");
         let context = AppendContext { epoch: partition.epoch, shape, at: turn.now.wall };
+        let before = partition.log.end();
         let appended = partition.log.append(&mut batch, &context, &mut self.tails);
+        if let Role::Leads(leading) = &mut partition.role {
+            leading.appended(turn.now.mono, before);
+            self.replication.serving.changed(log);
+        } else if log == LogId::METADATA {
+            // The others may have it while the disk here is still busy with it.
+            self.metadata_changed = true;
+        }
         let (cuts, start) = (partition.log.cuts(), partition.log.start());
         self.write(turn, (log, batch), appended, (cuts, start));
         appended
@@ -105,7 +114,7 @@ impl Broker {
         self.watch_space(turn);
         while let Some(append) = self.lane.next_append(stored.done) {
             if !stored.failed.iter().any(|f| f.log == append.log) {
-                self.flushed(append);
+                self.flushed(turn, append);
             }
         }
         for failure in &stored.failed {
@@ -116,16 +125,41 @@ impl Broker {
         }
     }
 
-    fn flushed(&mut self, append: Append) {
+    fn flushed(&mut self, turn: &mut Turn, append: Append) {
         // A completion from before a cut says nothing about what lies at these offsets now.
         let current = self.partitions.get_mut(&append.log).filter(|p| p.log.cuts() == append.cuts);
         let Some(partition) = current else { return };
-        if append.log == LogId::METADATA {
+        partition.log.flushed_to(append.end);
+        match &partition.role {
             // What is committed of the metadata log is for its quorum to say.
-            partition.log.flushed_to(append.end);
-            self.metadata_changed = true;
-        } else if partition.flushed_to(append.end) {
-            self.moved.insert(append.log);
+            _ if append.log == LogId::METADATA => {
+                self.metadata_changed = true;
+                self.follow_marks(turn, LogId::METADATA);
+            }
+            Role::Leads(_) => {
+                self.replication.touch(append.log);
+                self.replication.serving.changed(append.log);
+                self.locally_durable(turn, append.log);
+            }
+            Role::Follows(following) => {
+                self.replication.followed_changed(following.leader(), append.log);
+                self.follow_marks(turn, append.log);
+            }
+            Role::Idle => {}
+        }
+    }
+
+    /// This broker's disk has more of a log that it leads: that is all that acks=1 waits for.
+    fn locally_durable(&mut self, turn: &mut Turn, log: LogId) {
+        while let Some(partition) = self.partitions.get_mut(&log)
+            && let Some(part) = partition.local.pop(partition.log.flushed())
+        {
+            self.part_done(turn, part);
+        }
+        let flushed = self.partitions.get(&log).map_or(Offset(0), |p| p.log.flushed());
+        if self.shards_behind.get(&log).is_some_and(|end| *end <= flushed) {
+            self.shards_behind.remove(&log);
+            self.lead_shard(turn, log.partition);
         }
     }
 
@@ -155,6 +189,7 @@ impl Broker {
         while let Some(part) = self.partitions.get_mut(&log).and_then(|p| p.waiters.pop(high)) {
             self.part_done(turn, part);
         }
+        self.replication.serving.changed(log);
         self.wake_fetches(turn, log);
     }
 
@@ -191,6 +226,8 @@ impl Broker {
             let key = response.key();
             match crate::group::not_coordinator(response) {
                 Some(refusal) => turn.reply(to, refusal),
+                // Whoever forwarded it is told by itself.
+                None if super::forward::is_forwarded(to) => {}
                 None => turn.close(to.conn, format!("a {} request cannot be answered: {why}", key.name())),
             }
         }
@@ -209,8 +246,24 @@ impl Broker {
             partition.topic, failure.log.partition, failure.message
         ));
         partition.log.truncate(to, &mut self.tails);
-        let waiting: Vec<Part> = partition.waiters.drain().collect();
-        self.lane.store(turn, StoreOp::Truncate { log: failure.log, to });
+        let waiting: Vec<Part> = partition.waiters.drain().chain(partition.local.drain()).collect();
+        // Followers may have what goes now.
+        let shared = matches!(&partition.role, Role::Leads(leading) if leading.is_shared());
+        if shared {
+            partition.role = Role::Idle;
+        }
+        let unfinished = partition.log.flushed() < partition.log.start();
+        let (end, cuts) = (partition.log.end(), partition.log.cuts());
+        let op = StoreOp::Truncate { log: failure.log, to };
+        // A log that could not begin anew tries again with this.
+        if unfinished {
+            self.lane.append(turn, op, end, cuts);
+        } else {
+            self.lane.store(turn, op);
+        }
+        if shared {
+            self.begin_new_run(turn);
+        }
         for part in waiting {
             self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
         }
@@ -229,7 +282,7 @@ impl Broker {
         turn.warn(format!("{}-{} is offline: {}", partition.topic, failure.log.partition, failure.message));
         partition.offline = Some(failure.message.clone());
         let is_shard = partition.topic == names::GROUP_OFFSETS;
-        let waiting: Vec<Part> = partition.waiters.drain().collect();
+        let waiting: Vec<Part> = partition.waiters.drain().chain(partition.local.drain()).collect();
         let parked: Vec<FetchId> = partition.parked.iter().copied().collect();
         for part in waiting {
             self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
@@ -262,8 +315,11 @@ impl Broker {
         }
         let logs: Vec<LogId> = self.partitions.keys().copied().collect();
         for log in logs {
-            let waiting: Vec<Part> =
-                self.partitions.get_mut(&log).map(|p| p.waiters.drain().collect()).unwrap_or_default();
+            let waiting: Vec<Part> = self
+                .partitions
+                .get_mut(&log)
+                .map(|p| p.waiters.drain().chain(p.local.drain()).collect())
+                .unwrap_or_default();
             for part in waiting {
                 self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &why);
             }
@@ -287,25 +343,6 @@ impl Broker {
     /// Whether less is free than the reserve.
     pub(super) fn disk_is_low(&self) -> bool {
         self.space.0 < self.config.disk_reserve_bytes
-    }
-
-    /// The partition for a request that reads or writes it, or why it cannot be used.
-    pub(super) fn usable(&self, log: LogId) -> Result<&Replica, (ErrorCode, String)> {
-        if let Phase::Dead(why) = &self.phase {
-            return Err((ErrorCode::KAFKA_STORAGE_ERROR, why.clone()));
-        }
-        match self.partitions.get(&log) {
-            None => Err((
-                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                "there is no such topic or partition here".into(),
-            )),
-            Some(p) => match &p.offline {
-                Some(why) => {
-                    Err((ErrorCode::KAFKA_STORAGE_ERROR, format!("the partition is offline: {why}")))
-                }
-                None => Ok(p),
-            },
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::{
     AlterOp, BrokerConfig, ConfigEntry, Settings, alter_broker, alter_topic, describe_broker, describe_topic,
     validate_overrides,
 };
+use crate::ids::BrokerId;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
@@ -89,6 +90,10 @@ impl Broker {
             }),
             BROKER if name.is_empty() => Ok(ConfigOwner::Cluster),
             BROKER if name.parse() == Ok(self.me.0) => Ok(ConfigOwner::Broker(self.me)),
+            // As the active controller it decides for the others too.
+            BROKER if self.active.is_some() && self.other_broker(name).is_some() => {
+                Ok(ConfigOwner::Broker(self.other_broker(name).unwrap_or(self.me)))
+            }
             BROKER => {
                 let why = format!(
                     "This broker is {}; configs of broker '{}' are not known here.",
@@ -102,6 +107,11 @@ impl Broker {
                 format!("There are no configs of resource type {other} here."),
             )),
         }
+    }
+
+    fn other_broker(&self, name: &str) -> Option<BrokerId> {
+        let id = BrokerId(name.parse().ok()?);
+        self.controller.draft().brokers().contains_key(&id).then_some(id)
     }
 
     /// Handles IncrementalAlterConfigs (KIP-339).

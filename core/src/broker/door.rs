@@ -114,6 +114,8 @@ pub enum Effect {
         /// The first offset that must not be answered.
         below: Offset,
     },
+    /// This broker belongs to that cluster, for good: those of another are strangers. Of a node alone nobody need be told.
+    Cluster(String),
     /// The rules by which connections check record batches have changed.
     Rules(Arc<Rules>),
     /// What happened, for logs, metrics and checkers. Changes nothing.

@@ -113,23 +113,28 @@ impl Broker {
         Some(LogId { topic: topic.id, partition: shard })
     }
 
-    /// Takes over every shard whose partition is here.
-    pub(super) fn lead_shards(&mut self, turn: &mut Turn) {
-        let count =
-            self.controller.image().topic(names::GROUP_OFFSETS).map_or(0, |t| t.partitions.len() as i32);
-        if count > 0 {
-            // As many as the topic has, whoever made it and whatever is configured today: a group's shard depends on it.
+    /// Counts the shards anew: as many as the topic has partitions, whoever made it and whatever is configured today, since a
+    /// group's shard depends on it.
+    pub(super) fn count_shards(&mut self) {
+        let topic = self.controller.image().topic(names::GROUP_OFFSETS);
+        if let Some(count) = topic.map(|t| t.partitions.len() as i32).filter(|count| *count > 0) {
             self.groups = Groups::new(config(&self.config, self.seed), count);
         }
-        (0..count).for_each(|shard| self.lead_shard(turn, shard));
     }
 
     /// Takes over a shard: it answers once its log is replayed.
     pub(super) fn lead_shard(&mut self, turn: &mut Turn, shard: i32) {
         let Some(log) = self.shard_log(shard) else { return };
         let Ok(partition) = self.usable(log) else { return };
-        let (start, end) = (partition.log.start(), partition.log.flushed());
-        self.groups.lead(shard);
+        let (start, end, flushed) = (partition.log.start(), partition.log.end(), partition.log.flushed());
+        if !self.groups.leads(shard) {
+            self.groups.lead(shard);
+        }
+        if flushed < end {
+            // Only what is on disk is read back. Whoever led before may have counted on the rest.
+            self.shards_behind.insert(log, end);
+            return;
+        }
         if start < end { self.loads.begin(turn, log, start, end) } else { self.shard_loaded(turn, log) }
     }
 
@@ -168,6 +173,7 @@ impl Broker {
 
     /// Gives a shard up: who waits is sent away.
     pub(super) fn resign_shard(&mut self, turn: &mut Turn, shard: i32) {
+        self.shards_behind.retain(|log, _| log.partition != shard);
         let answers = self.groups.resign(shard);
         answers.into_iter().for_each(|answer| turn.reply(answer.to, answer.response));
     }

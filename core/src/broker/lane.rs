@@ -20,7 +20,7 @@ pub(crate) struct Lane {
     waits: VecDeque<(Mark, Waiting)>,
 }
 
-/// An append under way.
+/// An append, or the beginning anew of a log, under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Append {
     mark: Mark,
@@ -53,9 +53,12 @@ impl Lane {
         self.next
     }
 
-    /// Sends an append; `end` and `cuts` are the log's, after it.
+    /// Sends an append, or what begins a log anew; `end` and `cuts` are the log's, after it.
     pub(crate) fn append(&mut self, turn: &mut Turn, op: StoreOp, end: Offset, cuts: u64) {
-        let StoreOp::Append { log, .. } = op else { panic!("not an append: {op:?}") };
+        let (StoreOp::Append { log, .. } | StoreOp::Restart { log, .. } | StoreOp::Truncate { log, .. }) = op
+        else {
+            panic!("not an append: {op:?}")
+        };
         let mark = self.store(turn, op);
         self.appends.push_back(Append { mark, log, end, cuts });
     }

@@ -1,12 +1,13 @@
 //! Metadata, DescribeCluster and FindCoordinator: where clients find brokers, topics, leaders and coordinators.
 
 use crate::broker::Broker;
+use crate::broker::addresses::Reached;
 use crate::broker::door::{Caller, Client};
 use crate::broker::turn::Turn;
 use crate::cluster::additions::Additions;
 use crate::cluster::image::Topic;
 use crate::cluster::names;
-use crate::ids::{LogId, TopicId};
+use crate::ids::{BrokerId, LogId, TopicId};
 use crate::wire::dialect::Dialect;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::describe_cluster::{
@@ -57,16 +58,16 @@ impl Broker {
             let asked = request.topics.unwrap_or_default();
             asked.iter().map(|t| self.asked_topic(t, (creates, operations), &mut additions)).collect()
         };
-        let (host, port) = from.advertised.clone();
+        let broker = |(id, host, port, rack): Reached| MetadataResponseBroker {
+            node_id: id.0,
+            host,
+            port: i32::from(port),
+            rack,
+        };
         let response = MetadataResponse {
-            brokers: vec![MetadataResponseBroker {
-                node_id: self.me.0,
-                host,
-                port: i32::from(port),
-                rack: None,
-            }],
+            brokers: self.reached_by(from).into_iter().map(broker).collect(),
             cluster_id: Some(self.identity.cluster_id.clone()),
-            controller_id: self.me.0,
+            controller_id: self.controller_told(),
             topics,
             cluster_authorized_operations: granted(
                 request.include_cluster_authorized_operations,
@@ -74,6 +75,7 @@ impl Broker {
             ),
             ..Default::default()
         };
+        self.ask_for_topics(turn);
         // Topics that are being made are answered with LEADER_NOT_AVAILABLE, once they exist: the next request finds them.
         self.decide_and_answer(turn, additions.into_facts(), to, response.into());
     }
@@ -132,10 +134,19 @@ impl Broker {
 
     /// Whether a partition has a leader that can serve, and which of its replicas are offline.
     fn partition_health(&self, topic: TopicId, partition: i32) -> (ErrorCode, Vec<i32>) {
-        match self.usable(LogId { topic, partition }) {
-            Ok(_) => (ErrorCode::NONE, Vec::new()),
-            Err(_) => (ErrorCode::LEADER_NOT_AVAILABLE, vec![self.me.0]),
+        let log = LogId { topic, partition };
+        let state = self.controller.image().partition(log);
+        let brokers = self.controller.image().brokers();
+        let gone = |id: &BrokerId| !self.is_alone() && brokers.get(id).is_none_or(|r| r.fenced);
+        let mut offline: Vec<i32> =
+            state.iter().flat_map(|s| &s.replicas).filter(|id| gone(id)).map(|id| id.0).collect();
+        let mine = state.is_some_and(|s| s.leader == Some(self.me)) || self.is_alone();
+        if mine && self.usable(log).is_err() {
+            offline.push(self.me.0);
+        } else if state.is_some_and(|s| s.leader.is_some()) {
+            return (ErrorCode::NONE, offline);
         }
+        (ErrorCode::LEADER_NOT_AVAILABLE, offline)
     }
 
     /// Handles DescribeCluster.
@@ -149,7 +160,7 @@ impl Broker {
         let mut response = DescribeClusterResponse {
             endpoint_type: request.endpoint_type,
             cluster_id: self.identity.cluster_id.clone(),
-            controller_id: self.me.0,
+            controller_id: self.controller_told(),
             cluster_authorized_operations: granted(
                 request.include_cluster_authorized_operations,
                 CLUSTER_OPERATIONS,
@@ -157,14 +168,14 @@ impl Broker {
             ..Default::default()
         };
         if request.endpoint_type == BROKERS {
-            let (host, port) = from.advertised.clone();
-            let broker = DescribeClusterBroker {
-                broker_id: self.me.0,
+            let broker = |(id, host, port, rack): Reached| DescribeClusterBroker {
+                broker_id: id.0,
                 host,
                 port: i32::from(port),
+                rack,
                 ..Default::default()
             };
-            response.brokers = vec![broker];
+            response.brokers = self.reached_by(from).into_iter().map(broker).collect();
         } else {
             response.error_code = ErrorCode::MISMATCHED_ENDPOINT_TYPE;
             response.error_message =
@@ -173,7 +184,7 @@ impl Broker {
         turn.reply(to, response.into());
     }
 
-    /// Handles FindCoordinator: this broker coordinates every group of a single node.
+    /// Handles FindCoordinator: whoever leads the partition of `__consumer_offsets` that a group falls into.
     pub(super) fn find_coordinator(
         &mut self,
         turn: &mut Turn,
@@ -196,6 +207,7 @@ impl Broker {
         let coordinators =
             request.coordinator_keys.into_iter().map(|key| self.coordinator(key, from, &refused)).collect();
         let response = FindCoordinatorResponse { coordinators, ..Default::default() };
+        self.ask_for_topics(turn);
         self.decide_and_answer(turn, additions.into_facts(), to, response.into());
     }
 
@@ -209,17 +221,24 @@ impl Broker {
                 error_message: Some(why.clone()),
                 ..Default::default()
             },
-            None => {
-                let (host, port) = from.advertised.clone();
-                Coordinator {
+            None => match self.coordinator_of(&key, from) {
+                Some((id, host, port, _)) => Coordinator {
                     key,
-                    node_id: self.me.0,
+                    node_id: id.0,
                     host,
                     port: i32::from(port),
                     error_message: None,
                     ..Default::default()
-                }
-            }
+                },
+                None => Coordinator {
+                    key,
+                    node_id: -1,
+                    port: -1,
+                    error_code: ErrorCode::COORDINATOR_NOT_AVAILABLE,
+                    error_message: Some("the partition that the group falls into has no leader yet".into()),
+                    ..Default::default()
+                },
+            },
         }
     }
 }

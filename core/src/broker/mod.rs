@@ -1,29 +1,39 @@
 //! The broker: the one door to the machine. It routes, and the rooms below decide.
 
+mod active;
+mod addresses;
 mod answers;
+mod belonging;
 mod commit;
 mod configs;
 pub mod door;
 mod fetch;
 mod fetches;
+mod follower;
+mod forward;
 mod groups;
 mod lane;
+mod leader;
 mod log_dirs;
+mod member;
 mod metadata;
 mod offsets;
 mod once;
+mod peers;
 mod produce;
 mod producer_ids;
 mod prune;
 mod realize;
+mod replication;
 mod requests;
+mod roles;
 mod seat;
 mod start;
 mod topic_pages;
 mod topics;
 mod turn;
 mod upkeep;
-mod view;
+pub mod view;
 
 #[cfg(test)]
 mod tests;
@@ -31,12 +41,16 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crate::broker::active::Active;
 use crate::broker::answers::{Answers, Part};
 use crate::broker::door::{Caller, Client, Effect, Input, Request};
 use crate::broker::fetches::{FetchId, Fetches};
+use crate::broker::forward::Forwards;
 use crate::broker::lane::Lane;
+use crate::broker::member::Member;
 use crate::broker::offsets::Lookups;
 use crate::broker::producer_ids::ProducerIds;
+use crate::broker::replication::Replication;
 use crate::broker::start::{Loads, Phase};
 use crate::broker::turn::Turn;
 use crate::broker::upkeep::Upkeep;
@@ -44,11 +58,12 @@ use crate::cluster::controller::Controller;
 use crate::cluster::facts::ConfigOwner;
 use crate::config::{BrokerConfig, TopicConfig};
 use crate::group::Groups;
-use crate::ids::{BrokerId, LogId, TopicId};
+use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset, TopicId};
 use crate::log::tail::TailSpace;
 use crate::mix::mix;
 use crate::quorum::Quorum;
 use crate::replica::Partition;
+use crate::replica::messages::Incarnation;
 use crate::storage::ops::{Identity, Recovered};
 use crate::time::{Instant, Now};
 use crate::wire::dialect::Dialect;
@@ -60,6 +75,8 @@ type Replica = Partition<Part, FetchId>;
 pub struct Broker {
     config: BrokerConfig,
     identity: Identity,
+    /// Whether the cluster that `identity` names is the one this broker belongs to, rather than one that it would be.
+    belongs: bool,
     me: BrokerId,
     seed: u64,
     draws: u64,
@@ -75,6 +92,20 @@ pub struct Broker {
     quorum: Option<Quorum>,
     /// What the start has found of elections, until the quorum takes it.
     election_kept: Result<Option<bytes::Bytes>, String>,
+    /// What this broker is to its cluster.
+    member: Member,
+    /// What it knows as the active controller, while it is that.
+    active: Option<Active>,
+    forwards: Forwards,
+    /// Topics that clients ask for and that the active controller is to make.
+    topics_wanted: BTreeSet<String>,
+    replication: Replication,
+    /// The brokers that take part by the committed metadata, and the run that each is in.
+    alive: BTreeMap<BrokerId, Incarnation>,
+    /// Shards led here whose log is not on disk yet as far as it went when this broker began to lead.
+    shards_behind: BTreeMap<LogId, Offset>,
+    /// Whether the stop before this start was orderly.
+    stopped_clean: bool,
     /// The metadata log has changed since the quorum has looked at it.
     metadata_changed: bool,
     answers: Answers,
@@ -119,6 +150,10 @@ pub struct Status {
     pub topics: usize,
     /// Bytes of the hot tails.
     pub tail_bytes: usize,
+    /// The cluster, once it belongs to one.
+    pub cluster_id: Option<String>,
+    /// The epoch of the metadata quorum and the leader in it, as far as it knows; none before it has taken its seat.
+    pub quorum: Option<(LeaderEpoch, Option<BrokerId>)>,
 }
 
 impl Broker {
@@ -131,6 +166,7 @@ impl Broker {
             tails: TailSpace::new(usize::try_from(config.hot_tail_bytes).unwrap_or(usize::MAX)),
             upkeep: Upkeep::default(),
             identity: found.identity,
+            belongs: false,
             me,
             seed,
             draws: 0,
@@ -143,6 +179,14 @@ impl Broker {
             quorum: None,
             election_kept: found.election,
             metadata_changed: false,
+            member: Member::new(mix(seed ^ mix(0)), &config),
+            active: None,
+            forwards: Forwards::default(),
+            topics_wanted: BTreeSet::new(),
+            replication: Replication::new(&config.cluster),
+            alive: BTreeMap::new(),
+            shards_behind: BTreeMap::new(),
+            stopped_clean: found.clean,
             answers: Answers::default(),
             fetches: Fetches::default(),
             groups,
@@ -160,6 +204,7 @@ impl Broker {
 
     /// Takes one input to its end: no half-done state survives a step. The effects are appended to `out`.
     pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        let first = out.len();
         let turn = &mut Turn { now, out };
         match input {
             Input::Request { to, from, dialect, request } => {
@@ -174,6 +219,7 @@ impl Broker {
             Input::Stop => self.stop(turn),
         }
         self.settle(turn);
+        self.return_forwarded(turn, first);
     }
 
     /// The moment at which [`Input::Wake`] is wanted next.
@@ -181,10 +227,18 @@ impl Broker {
         let ready = matches!(self.phase, Phase::Ready);
         let groups = if ready { self.groups.next_deadline() } else { None };
         let quorum = self.quorum.as_ref().and_then(Quorum::next_deadline);
-        [self.answers.next_deadline(), self.fetches.next_deadline(), groups, self.upkeep.next(), quorum]
-            .into_iter()
-            .flatten()
-            .min()
+        let cluster = if self.is_alone() { None } else { self.next_of_cluster() };
+        [
+            self.answers.next_deadline(),
+            self.fetches.next_deadline(),
+            groups,
+            self.upkeep.next(),
+            quorum,
+            cluster,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What it is doing.
@@ -197,6 +251,8 @@ impl Broker {
             offline: self.partitions.iter().filter_map(offline).collect(),
             topics: self.controller.image().topics().count(),
             tail_bytes: self.tails.used(),
+            cluster_id: self.cluster_id().map(str::to_owned),
+            quorum: self.quorum.as_ref().map(|quorum| (quorum.epoch(), quorum.leader())),
         }
     }
 
@@ -207,9 +263,15 @@ impl Broker {
                 self.steer(turn, |quorum, now, log, out| quorum.settle(now, log, out));
             } else if let Some(log) = self.moved.pop_first() {
                 self.committed(turn, log);
+            } else if let Some(log) = self.replication.next_touched() {
+                self.advance(turn, log);
             } else {
                 break;
             }
+        }
+        if !self.is_alone() {
+            self.serve_followers(turn);
+            self.ask_leaders(turn);
         }
         self.checkpoint_when_much(turn);
         if std::mem::take(&mut self.rules_stale) {
@@ -231,6 +293,7 @@ impl Broker {
         self.groups.gone(conn);
         self.producer_ids.gone(conn);
         self.lookups.gone(conn);
+        self.forwards.gone(conn);
         self.held.retain(|held| held.to.conn != conn);
     }
 
@@ -244,9 +307,20 @@ impl Broker {
         self.controller.image().broker_configs(of).cloned().unwrap_or_default()
     }
 
-    /// The brokers that can keep replicas.
-    fn brokers(&self) -> [BrokerId; 1] {
-        [self.me]
+    /// How many brokers can keep replicas.
+    fn brokers_for_replicas(&self) -> i16 {
+        let brokers = self.controller.draft().brokers();
+        brokers.values().filter(|r| r.is_active()).count().clamp(1, i16::MAX as usize) as i16
+    }
+
+    /// When something of the cluster is to be done, whatever is heard.
+    fn next_of_cluster(&self) -> Option<Instant> {
+        let ready = matches!(self.phase, Phase::Ready);
+        let replication = if ready { self.replication.next_deadline() } else { None };
+        [self.member.next(), self.next_expiry(), self.forwards.next_deadline(), replication]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A number that this run has not drawn before: a hash of the run's seed and a count.

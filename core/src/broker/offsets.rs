@@ -107,6 +107,14 @@ impl Broker {
         let partition = self.usable(log).map_err(|(code, _)| code)?;
         check_epoch(partition, asked.current_leader_epoch)?;
         let end = if committed { partition.log.stable() } else { partition.log.high() };
+        if !partition.knows_end() && !matches!(asked.timestamp, EARLIEST | EARLIEST_LOCAL | LATEST_TIERED) {
+            // A new leader may not know yet all that was committed before: no offset that was told must seem to go back (KIP-207).
+            return Err(if dialect.list_offsets_knows_new_leaders {
+                ErrorCode::OFFSET_NOT_AVAILABLE
+            } else {
+                ErrorCode::LEADER_NOT_AVAILABLE
+            });
+        }
         let at = |offset: Offset| Answer::Now {
             timestamp: -1,
             offset: offset.0,

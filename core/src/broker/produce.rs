@@ -6,6 +6,7 @@ use crate::broker::door::{Caller, Client, Produce};
 use crate::broker::turn::Turn;
 use crate::cluster::names;
 use crate::ids::{LogId, Offset};
+use crate::log::Log;
 use crate::producer::Admission;
 use crate::record::check::Refused;
 use crate::record::{Batch, BatchHeader};
@@ -61,7 +62,7 @@ impl Broker {
         self.tails.arrive(None);
         match acks {
             0 => close_on_error(turn, to, &response),
-            _ => self.answer_when_durable(turn, (to, answer), response, waits, timeout_ms),
+            _ => self.answer_when_durable(turn, (to, answer, acks), response, waits, timeout_ms),
         }
     }
 
@@ -185,25 +186,27 @@ impl Broker {
         }
     }
 
-    /// acks=1 waits until this broker's disk has it, acks=all until every in-sync replica's has: on a single node the same.
+    /// acks=1 waits until this broker's disk has it, acks=all until every in-sync replica's has.
     fn answer_when_durable(
         &mut self,
         turn: &mut Turn,
-        (to, answer): (Caller, AnswerId),
+        (to, answer, acks): (Caller, AnswerId, i16),
         response: ProduceResponse,
         waits: Vec<(LogId, Offset, Part)>,
         timeout_ms: i64,
     ) {
+        let far = |log: &Log| if acks == ALL { log.high() } else { log.flushed() };
         let missing: Vec<_> =
-            waits.into_iter().filter(|(log, end, _)| self.partitions[log].log.high() < *end).collect();
+            waits.into_iter().filter(|(log, end, _)| far(&self.partitions[log].log) < *end).collect();
         if missing.is_empty() {
             return turn.reply(to, response.into());
         }
         let parts = missing.len();
         for (log, _, part) in missing {
             // A duplicate may end before what others wait for already; it waits for no less than they do.
-            let end = self.partitions[&log].log.end();
-            self.wait_at(log, end, part);
+            let partition = self.partitions.get_mut(&log).expect("it was appended to");
+            let end = partition.log.end();
+            if acks == ALL { partition.waiters.push(end, part) } else { partition.local.push(end, part) }
         }
         let deadline = turn.now.mono.after_ms(timeout_ms);
         self.answers.wait(answer, to, response.into(), parts, Some(deadline));

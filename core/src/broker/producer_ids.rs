@@ -6,15 +6,14 @@ use crate::broker::Broker;
 use crate::broker::door::Caller;
 use crate::broker::turn::Turn;
 use crate::cluster::facts::Fact;
+use crate::cluster::producer_ids::BLOCK;
 use crate::ids::ConnId;
+use crate::peer::message::ToController;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::describe_producers::{
     DescribeProducersRequest, DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
 };
 use crate::wire::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-
-/// Ids taken from the metadata log at a time (Kafka: `ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE`).
-const BLOCK: i64 = 1000;
 
 /// The block at hand, and who waits for the next one.
 #[derive(Debug, Default)]
@@ -30,6 +29,11 @@ impl ProducerIds {
         let id = (self.next < self.end).then_some(self.next)?;
         self.next += 1;
         Some(id)
+    }
+
+    /// Whether a block was asked for that has not come.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked
     }
 
     /// Forgets who waited on a connection that is gone.
@@ -74,15 +78,18 @@ impl Broker {
 
     fn ask_for_producer_ids(&mut self, turn: &mut Turn) {
         if !std::mem::replace(&mut self.producer_ids.asked, true) {
+            if !self.is_alone() {
+                return self.tell_controller(turn, ToController::ProducerIds(self.member.run));
+            }
             let next = self.controller.draft().next_producer_id() + BLOCK;
             self.decide(turn, vec![Fact::ProducerIdsAllocated { next }]);
         }
     }
 
     /// A block is committed: it is this broker's, which asked for it.
-    pub(super) fn producer_ids_allocated(&mut self, turn: &mut Turn, next: i64) {
+    pub(super) fn producer_ids_granted(&mut self, turn: &mut Turn, first: i64, end: i64) {
         self.producer_ids.asked = false;
-        (self.producer_ids.next, self.producer_ids.end) = (next - BLOCK, next);
+        (self.producer_ids.next, self.producer_ids.end) = (first, end);
         while let Some(to) = self.producer_ids.waiting.pop_front() {
             match self.producer_ids.take() {
                 Some(id) => turn.reply(to, granted(id).into()),

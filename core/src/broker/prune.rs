@@ -68,8 +68,8 @@ impl Broker {
 
     /// Moves the start of a log forward. Its producers are kept first: a start rebuilds them from the batches that were
     /// appended since they last were, and those may be among what goes.
-    fn trim(&mut self, turn: &mut Turn, log: LogId, to: Offset) {
-        let partition = self.partitions.get_mut(&log).expect("a partition that is usable");
+    pub(super) fn trim(&mut self, turn: &mut Turn, log: LogId, to: Offset) {
+        let partition = self.partitions.get_mut(&log).expect("a partition that is here");
         if partition.log.raise_start(to) {
             if to == partition.log.end() {
                 // Nothing is left in the active segment: what comes next begins a new one, so that this one can go.

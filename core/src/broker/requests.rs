@@ -1,11 +1,12 @@
 //! From request to room: one line an API. Requests that come too early wait, those that come too late are refused.
 
-use crate::broker::door::Request;
+use crate::broker::door::{Caller, Client, Request};
 use crate::broker::once::once;
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, HeldRequest};
 use crate::wire::Request as Api;
+use crate::wire::dialect::Dialect;
 
 impl Broker {
     /// A client asks.
@@ -27,21 +28,29 @@ impl Broker {
         }
     }
 
-    fn route(&mut self, turn: &mut Turn, held: HeldRequest) {
+    pub(super) fn route(&mut self, turn: &mut Turn, held: HeldRequest) {
         let HeldRequest { to, from, dialect, request } = held;
-        let mut api = match request {
-            Request::Produce(produce) => return self.produce(turn, to, &from, produce),
-            Request::Api(api) => api,
-        };
-        once(&mut api);
+        match request {
+            Request::Produce(produce) => self.produce(turn, to, &from, produce),
+            Request::Api(mut api) => {
+                once(&mut api);
+                if self.is_for_controller(&api) {
+                    return self.forward(turn, (to, &from), &api);
+                }
+                self.route_api(turn, (to, &from, dialect), api);
+            }
+        }
+    }
+
+    fn route_api(&mut self, turn: &mut Turn, (to, from, dialect): (Caller, &Client, Dialect), api: Api) {
         match api {
             Api::Fetch(r) => self.fetch(turn, to, dialect, r),
             Api::ListOffsets(r) => self.list_offsets(turn, to, dialect, r),
             Api::OffsetForLeaderEpoch(r) => self.offset_for_leader_epoch(turn, to, r),
-            Api::Metadata(r) => self.metadata(turn, to, (&from, dialect), r),
-            Api::DescribeCluster(r) => self.describe_cluster(turn, to, &from, r),
+            Api::Metadata(r) => self.metadata(turn, to, (from, dialect), r),
+            Api::DescribeCluster(r) => self.describe_cluster(turn, to, from, r),
             Api::DescribeTopicPartitions(r) => self.describe_topic_partitions(turn, to, r),
-            Api::FindCoordinator(r) => self.find_coordinator(turn, to, &from, r),
+            Api::FindCoordinator(r) => self.find_coordinator(turn, to, from, r),
             Api::CreateTopics(r) => self.create_topics(turn, to, r),
             Api::DeleteTopics(r) => self.delete_topics(turn, to, r),
             Api::CreatePartitions(r) => self.create_partitions(turn, to, r),
@@ -61,7 +70,7 @@ impl Broker {
             | Api::DeleteGroups(_)
             | Api::OffsetCommit(_)
             | Api::OffsetFetch(_)
-            | Api::OffsetDelete(_)) => self.group_request(turn, to, (&from, dialect), group),
+            | Api::OffsetDelete(_)) => self.group_request(turn, to, (from, dialect), group),
             Api::ApiVersions(_) | Api::Produce(_) => {
                 turn.close(to.conn, "this request is answered by the connection, not by the machine");
             }

@@ -34,16 +34,20 @@ impl Broker {
 
     /// Takes the seat, once what this broker's disk has of the metadata is read back.
     pub(super) fn take_seat(&mut self, turn: &mut Turn) {
+        self.find_cluster(turn);
         let me = Voter { id: self.me, directory: self.identity.directory_id };
         let election = match self.election_found(turn) {
             Ok(election) => election,
             Err(why) => return self.die(turn, why),
         };
-        // What a snapshot holds was committed, also where a disk that lies has kept the snapshot and lost the log's end.
-        let known = self.controller.position().0.min(self.metadata_log().end());
+        // What a snapshot holds was committed. The log reaches as far, or has begun anew there.
+        let known = self.controller.position().0;
         self.metadata_log().raise_high(known);
         let config = Config { me, times: times(&self.config), seed: self.draw() };
         self.quorum = Some(Quorum::new(config, self.voters(), election, turn.now.mono));
+        if !self.is_alone() {
+            self.member.beat_at(turn.now.mono);
+        }
         self.steer(turn, |quorum, now, log, out| quorum.tick(now, log, out));
     }
 
@@ -88,15 +92,6 @@ impl Broker {
         Ok(if is_behind { Election { epoch: newest, voted: None, leader: None } } else { election })
     }
 
-    /// Another broker says something.
-    pub(super) fn peer(&mut self, turn: &mut Turn, from: BrokerId, message: PeerMessage) {
-        match message {
-            PeerMessage::Quorum(message) => {
-                self.steer(turn, |quorum, now, log, out| quorum.receive(now, from, message, log, out));
-            }
-        }
-    }
-
     /// Tells the quorum something and carries out what comes of it, to its end.
     pub(super) fn steer(
         &mut self,
@@ -139,9 +134,9 @@ impl Broker {
             Output::Take(batches) => self.take_metadata(turn, &batches),
             Output::Cut(to) => self.cut_metadata(turn, to),
             Output::Commit(high) => {
-                if self.metadata_log().raise_high(high) {
-                    self.moved.insert(LogId::METADATA);
-                }
+                let metadata = self.partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it");
+                metadata.heard.0 = high.max(metadata.heard.0);
+                self.follow_marks(turn, LogId::METADATA);
             }
             Output::Leader(epoch, leader) => self.metadata_leader(turn, epoch, leader),
             Output::Fatal(why) => self.die(turn, why),
@@ -166,6 +161,8 @@ impl Broker {
         let formed = forms.map(|voters| Fact::QuorumFormed { cluster_id, voters });
         let opening = formed.into_iter().chain([Fact::LeaderElected { leader: self.me, epoch }]);
         self.decide(turn, opening.collect());
+        self.become_active(turn);
+        self.member.beat_at(turn.now.mono);
     }
 
     /// Another leads now, or nobody: who waits here for a decision waits in vain.
@@ -179,7 +176,14 @@ impl Broker {
         }
         let metadata = self.partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it");
         let waiting: Vec<Part> = metadata.waiters.drain().collect();
-        self.producer_ids.give_up(turn);
+        self.active = None;
+        self.give_up_forwarded(turn);
+        if !self.is_alone() {
+            self.member.beat_at(turn.now.mono);
+        }
+        if self.is_alone() {
+            self.producer_ids.give_up(turn);
+        }
         for part in waiting {
             self.part_failed(
                 turn,
@@ -197,6 +201,9 @@ impl Broker {
                 Ok(facts) => facts,
                 Err(why) => return self.die(turn, format!("the leader's metadata cannot be read: {why}")),
             };
+            if let Err(why) = self.check_epoch(batch, &facts) {
+                return turn.warn(format!("the metadata leader's answer is passed over: {why}"));
+            }
             let end = batch.header().next_offset();
             match self.append_as_is(turn, LogId::METADATA, batch) {
                 Ok(()) => self.controller.decided(facts, end, batch.header().leader_epoch),
@@ -205,12 +212,30 @@ impl Broker {
         }
     }
 
+    /// No checksum covers the leader epoch of a batch. But each epoch of the metadata log begins with the record that opens it, so
+    /// that damage shows: else a node would win elections by it, and have others cut off what is committed.
+    pub(super) fn check_epoch(&self, batch: &Batch, facts: &[Fact]) -> Result<(), String> {
+        let opened = facts.iter().rev().find_map(|fact| match fact {
+            Fact::LeaderElected { epoch, .. } => Some(*epoch),
+            _ => None,
+        });
+        let known = || self.controller.draft().metadata_leader().map(|(_, epoch)| epoch);
+        let (has, wants) = (batch.header().leader_epoch, opened.or_else(known));
+        if wants.is_none_or(|wants| wants == has) {
+            return Ok(());
+        }
+        let (at, wants) = (batch.header().base_offset, wants.unwrap_or_default());
+        Err(format!(
+            "the batch at offset {at} is damaged: its leader epoch is {has}, and it belongs to {wants}"
+        ))
+    }
+
     /// Cuts off what another leader's log does not have. The quorum has seen to it that nothing committed goes.
     fn cut_metadata(&mut self, turn: &mut Turn, to: Offset) {
         let Broker { partitions, tails, .. } = self;
-        let log = &mut partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it").log;
-        let end = log.end();
-        log.truncate(to, tails);
+        let metadata = partitions.get_mut(&LogId::METADATA).expect("the quorum looks at it");
+        let end = metadata.log.end();
+        metadata.log.truncate(to, tails);
         self.lane.store(turn, StoreOp::Truncate { log: LogId::METADATA, to });
         self.controller.cut(to);
         turn.info(format!(
@@ -259,7 +284,8 @@ fn say(turn: &mut Turn, to: BrokerId, message: Message) {
     turn.out.push(Effect::Send { to, message: PeerMessage::Quorum(message) });
 }
 
-fn facts_of(batch: &Batch) -> Result<Vec<Fact>, String> {
+/// What a batch of the metadata log says.
+pub(super) fn facts_of(batch: &Batch) -> Result<Vec<Fact>, String> {
     let records = Records::read_all(batch, REPLAY_BYTES).map_err(|e| unreadable(batch, &e))?;
     records.iter().map(fact_in).collect()
 }

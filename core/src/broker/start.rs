@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::broker::door::{Effect, Note};
 use crate::broker::lane::Waiting;
+use crate::broker::seat::facts_of;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica};
 use crate::cluster::facts::Fact;
@@ -21,6 +22,9 @@ const LOAD_BYTES: usize = 1 << 20;
 
 /// Most bytes that a batch of the broker's own may unpack to. None of them is compressed, but a tool may have written some.
 pub(super) const REPLAY_BYTES: usize = 64 << 20;
+
+/// The epoch of a partition in which this broker has not taken up any role yet.
+const NO_ROLE: LeaderEpoch = LeaderEpoch(-1);
 
 /// How far the start has come.
 #[derive(Debug)]
@@ -60,8 +64,10 @@ pub(super) struct Loads {
 pub(super) enum Purpose {
     /// To fold it, and what follows up to this offset.
     Replay(Offset),
-    /// To answer another broker's fetch.
+    /// To answer another broker's fetch of the metadata.
     Serve(Serving),
+    /// To answer a follower: the answer that waits for it.
+    Follower(u64),
 }
 
 impl Loads {
@@ -114,6 +120,7 @@ impl Broker {
         let (from, upto) = (self.controller.position().0.max(found.start), found.end);
         let log = Log::recovered(&found);
         self.keep(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));
+        self.begin_behind_snapshot(turn, &found);
         self.phase = Phase::Replaying { logs };
         if from < upto { self.loads.begin(turn, LogId::METADATA, from, upto) } else { self.replayed(turn) }
     }
@@ -135,6 +142,24 @@ impl Broker {
         Ok(())
     }
 
+    /// Begins the metadata log anew where its snapshot ends, if it ends before that: what would be decided in between, the next
+    /// start would pass over. Only a disk that has lost what it called durable leaves it so.
+    fn begin_behind_snapshot(&mut self, turn: &mut Turn, found: &RecoveredLog) {
+        let Some((at, epoch, _)) = found.snapshot.as_ref().filter(|(at, ..)| *at > found.end) else { return };
+        turn.warn(format!(
+            "the metadata log ends at offset {}, but its snapshot holds everything below offset {at}: the disk has lost the end of \
+             the log, which it had said was written. The log begins anew at offset {at}, behind the snapshot; what was \
+             decided since the snapshot may be lost. Check the disk of this log directory",
+            found.end
+        ));
+        let Broker { partitions, tails, .. } = self;
+        let log = &mut partitions.get_mut(&LogId::METADATA).expect("kept just now").log;
+        log.restart(*at, Some(*epoch), tails);
+        let cuts = log.cuts();
+        let op = StoreOp::Restart { log: LogId::METADATA, at: *at, epoch: Some(*epoch) };
+        self.lane.append(turn, op, *at, cuts);
+    }
+
     fn make_metadata_log(&mut self, turn: &mut Turn) {
         let name = names::CLUSTER_METADATA.to_string();
         self.lane.store(
@@ -146,10 +171,13 @@ impl Broker {
         self.replayed(turn);
     }
 
-    /// Puts a partition where requests find it, led by this broker.
-    pub(super) fn open(&mut self, mut partition: Replica) {
-        partition.lead(partition.epoch);
+    /// Puts a partition where requests find it, and takes up what this broker is to it.
+    fn open(&mut self, turn: &mut Turn, partition: Replica) {
+        let log = partition.log.id();
         self.keep(partition);
+        if let Some(state) = self.controller.image().partition(log).cloned() {
+            self.take_role(turn, log, &state);
+        }
     }
 
     fn keep(&mut self, partition: Replica) {
@@ -162,6 +190,7 @@ impl Broker {
         let upto = match purpose {
             Purpose::Replay(upto) => upto,
             Purpose::Serve(serving) => return self.metadata_read(turn, serving, result),
+            Purpose::Follower(answer) => return self.follower_read(turn, (answer, log), result),
         };
         let batches = match result {
             Ok(batches) if batches.is_empty() => {
@@ -181,18 +210,20 @@ impl Broker {
     }
 
     fn replay(&mut self, log: LogId, batch: &Batch) -> Result<(), String> {
+        if log == LogId::METADATA && !self.is_alone() {
+            // How much of it is committed is for the quorum's leader to say.
+            let facts = facts_of(batch)?;
+            self.check_epoch(batch, &facts)?;
+            let header = batch.header();
+            self.controller.decided(facts, header.next_offset(), header.leader_epoch);
+            return Ok(());
+        }
         for record in Records::read_all(batch, REPLAY_BYTES).map_err(|e| unreadable(batch, &e))? {
             if log != LogId::METADATA {
                 self.replay_group_record(log, record);
             } else if !batch.header().is_control() {
                 let fact = fact_in(&record)?;
-                if self.is_alone() {
-                    self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
-                } else {
-                    // How much of it is committed is for the quorum's leader to say.
-                    let epoch = batch.header().leader_epoch;
-                    self.controller.decided(vec![fact], record.offset + 1, epoch);
-                }
+                self.controller.replay(&fact, record.offset + 1, batch.header().leader_epoch);
             }
         }
         Ok(())
@@ -221,9 +252,10 @@ impl Broker {
     /// The start is committed: opens every partition that the image gives this broker, and answers who waited.
     pub(super) fn started(&mut self, turn: &mut Turn) {
         let Phase::Starting { logs } = std::mem::replace(&mut self.phase, Phase::Ready) else { return };
-        self.open_partitions(turn, logs);
         self.reconfigure(turn);
-        self.lead_shards(turn);
+        self.brokers_changed();
+        self.count_shards();
+        self.open_partitions(turn, logs);
         self.begin_upkeep(turn);
         turn.out.push(Effect::Note(Note::Ready));
         while let Some(held) = self.held.pop_front() {
@@ -236,14 +268,16 @@ impl Broker {
         let mut wanted = Vec::with_capacity(image.partition_count());
         for topic in image.topics() {
             for (index, state) in topic.partitions.iter().enumerate() {
-                let log = LogId { topic: topic.id, partition: index as i32 };
-                wanted.push((log, topic.name.clone(), state.leader_epoch));
+                if state.replicas.contains(&self.me) {
+                    let log = LogId { topic: topic.id, partition: index as i32 };
+                    wanted.push((log, topic.name.clone(), state.leader_epoch));
+                }
             }
         }
         for (log, name, epoch) in wanted {
             match logs.remove(&log) {
                 Some(found) => self.open_found(turn, found, name, epoch),
-                None => self.make_log(turn, log, name, epoch),
+                None => self.make_log(turn, log, name),
             }
         }
         for stray in logs.into_keys() {
@@ -261,20 +295,33 @@ impl Broker {
             ));
         }
         let log = Log::recovered(&found);
-        self.open(Replica::new(log, name, epoch, damage));
+        self.open(turn, Replica::new(log, name, NO_ROLE, damage));
     }
 
     /// Makes a partition that is new on this broker.
-    pub(super) fn make_log(&mut self, turn: &mut Turn, log: LogId, name: String, epoch: LeaderEpoch) {
+    pub(super) fn make_log(&mut self, turn: &mut Turn, log: LogId, name: String) {
         let index_interval_bytes = self.topic_config(log.topic).index_interval_bytes;
         self.lane.store(turn, StoreOp::Create { log, name: name.clone(), index_interval_bytes });
-        self.open(Replica::new(Log::empty(log), name, epoch, None));
+        self.open(turn, Replica::new(Log::empty(log), name, NO_ROLE, None));
     }
 
     /// Stops in order: what was appended becomes durable, then the clean checkpoint.
     pub(super) fn stop(&mut self, turn: &mut Turn) {
         if matches!(self.phase, Phase::Dead(_)) {
             return turn.out.push(Effect::Stopped);
+        }
+        if !self.hands_over(turn) {
+            self.stop_now(turn);
+        }
+    }
+
+    /// Stops without waiting for others any more.
+    pub(super) fn stop_now(&mut self, turn: &mut Turn) {
+        self.leave();
+        if !self.is_alone() {
+            self.steer(turn, |quorum, now, _, out| quorum.resign(now, out));
+            self.quorum = None;
+            self.active = None;
         }
         if matches!(self.phase, Phase::Ready) {
             self.keep_snapshot(turn);

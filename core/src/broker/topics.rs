@@ -1,6 +1,7 @@
 //! CreateTopics, DeleteTopics, CreatePartitions, and topics made on first use.
 
 use crate::broker::Broker;
+use crate::broker::active::TOPICS_AT_ONCE;
 use crate::broker::door::Caller;
 use crate::broker::once::{keep_first, repeated};
 use crate::broker::turn::Turn;
@@ -11,6 +12,7 @@ use crate::cluster::names;
 use crate::cluster::topics::{NewTopic, Refusal};
 use crate::config::{describe_topic, validate_overrides};
 use crate::ids::TopicId;
+use crate::peer::message::ToController;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
@@ -150,10 +152,13 @@ impl Broker {
         if self.controller.draft().topic(name).is_some() {
             return ErrorCode::LEADER_NOT_AVAILABLE;
         }
+        if self.wants_from_controller(name) {
+            return ErrorCode::LEADER_NOT_AVAILABLE;
+        }
         let topic = NewTopic {
             name: name.to_string(),
             partitions: self.config.num_partitions,
-            replication_factor: self.default_factor().min(self.brokers().len() as i16),
+            replication_factor: self.default_factor().min(self.brokers_for_replicas()),
             assignments: Vec::new(),
             configs: Configs::new(),
         };
@@ -164,6 +169,25 @@ impl Broker {
         }
     }
 
+    /// Notes a topic that the active controller is to make, if that is another broker.
+    fn wants_from_controller(&mut self, name: &str) -> bool {
+        let elsewhere = !self.is_alone() && self.active.is_none();
+        if elsewhere {
+            self.topics_wanted.insert(name.to_string());
+        }
+        elsewhere
+    }
+
+    /// Asks the active controller for the topics that were noted.
+    pub(super) fn ask_for_topics(&mut self, turn: &mut Turn) {
+        if !self.topics_wanted.is_empty() {
+            let wanted = std::mem::take(&mut self.topics_wanted);
+            // Clients ask again for what there is no room for.
+            let names = wanted.into_iter().take(TOPICS_AT_ONCE).collect();
+            self.tell_controller(turn, ToController::Topics(names));
+        }
+    }
+
     /// Sees to it that the topic of groups and offsets exists, or is on its way.
     pub(super) fn need_group_offsets(&mut self, additions: &mut Additions) -> Result<(), Refusal> {
         if additions.creates(names::GROUP_OFFSETS)
@@ -171,11 +195,14 @@ impl Broker {
         {
             return Ok(());
         }
+        if self.wants_from_controller(names::GROUP_OFFSETS) {
+            return Ok(());
+        }
         let groups = &self.config.groups;
         let topic = NewTopic {
             name: names::GROUP_OFFSETS.to_string(),
             partitions: groups.offsets_partitions,
-            replication_factor: groups.offsets_replication_factor.min(self.brokers().len() as i16),
+            replication_factor: groups.offsets_replication_factor.min(self.brokers_for_replicas()),
             assignments: Vec::new(),
             configs: Configs::from([
                 ("cleanup.policy".to_string(), "compact".to_string()),

@@ -40,6 +40,8 @@ pub(super) enum Chore {
     Checkpoint,
     /// When idempotent producers may have been silent for too long.
     ExpireProducers,
+    /// When followers may lag.
+    Followers,
 }
 
 impl Upkeep {
@@ -80,7 +82,8 @@ impl Upkeep {
 impl Broker {
     /// Sets the timers going.
     pub(super) fn begin_upkeep(&mut self, turn: &mut Turn) {
-        for chore in [Chore::Retention, Chore::Checkpoint, Chore::ExpireProducers] {
+        let shared = (!self.is_alone()).then_some(Chore::Followers);
+        for chore in [Chore::Retention, Chore::Checkpoint, Chore::ExpireProducers].into_iter().chain(shared) {
             self.upkeep.again(turn.now.mono.after_ms(self.period_ms(chore)), chore);
         }
     }
@@ -90,6 +93,7 @@ impl Broker {
             Chore::Retention => self.config.retention_check_interval_ms,
             Chore::Checkpoint => self.config.checkpoint_interval_ms,
             Chore::ExpireProducers => self.config.producer_expiration_check_ms,
+            Chore::Followers => (self.config.cluster.lag_max.as_millis() as i64 / 2).min(500),
         }
         .max(1)
     }
@@ -101,6 +105,11 @@ impl Broker {
         }
         if self.quorum.as_ref().and_then(Quorum::next_deadline).is_some_and(|at| at <= turn.now.mono) {
             self.steer(turn, |quorum, now, log, out| quorum.tick(now, log, out));
+        }
+        if !self.is_alone() {
+            self.wake_member(turn);
+            self.wake_active(turn);
+            self.wake_forwards(turn);
         }
         while let Some(pending) = self.answers.expired(turn.now.mono) {
             let response = self.timed_out(pending.response);
@@ -122,9 +131,16 @@ impl Broker {
 
     /// Does a chore, or a slice of it. Answers whether there is more to do.
     fn chore(&mut self, turn: &mut Turn, chore: Chore) -> bool {
-        if chore == Chore::Checkpoint {
-            self.checkpoint(turn);
-            return false;
+        match chore {
+            Chore::Checkpoint => {
+                self.checkpoint(turn);
+                return false;
+            }
+            Chore::Followers => {
+                self.look_at_followers();
+                return false;
+            }
+            Chore::Retention | Chore::ExpireProducers => {}
         }
         let from = self.upkeep.cursors.remove(&chore);
         let after = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);

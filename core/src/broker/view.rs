@@ -4,8 +4,21 @@ use crate::broker::Broker;
 use crate::broker::start::Phase;
 use crate::cluster::image::MetadataImage;
 use crate::group::GroupView;
-use crate::ids::LogId;
+use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset};
 use crate::log::Log;
+use crate::quorum::Quorum;
+use crate::replica::Role;
+
+/// This broker's place in the metadata quorum, as it sees it itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumView {
+    /// The epoch that it is in.
+    pub epoch: LeaderEpoch,
+    /// Who leads in it, as far as it knows.
+    pub leader: Option<BrokerId>,
+    /// Whether it leads itself.
+    pub leads: bool,
+}
 
 impl Broker {
     /// Every log here, with its topic's name and whether it is offline; the metadata log among them.
@@ -28,9 +41,25 @@ impl Broker {
         self.partitions.get(&id).map(|p| &p.log)
     }
 
+    /// Whether this broker leads a partition, as far as it knows.
+    pub fn leads(&self, id: LogId) -> bool {
+        self.partitions.get(&id).is_some_and(|p| matches!(p.role, Role::Leads(_)))
+    }
+
     /// The committed metadata.
     pub fn image(&self) -> &MetadataImage {
         self.controller.image()
+    }
+
+    /// The first offset of the metadata log that the committed metadata does not have yet.
+    pub fn metadata_position(&self) -> Offset {
+        self.controller.position().0
+    }
+
+    /// Its place in the metadata quorum, while it has one.
+    pub fn quorum(&self) -> Option<QuorumView> {
+        let view = |q: &Quorum| QuorumView { epoch: q.epoch(), leader: q.leader(), leads: q.is_leader() };
+        self.quorum.as_ref().map(view)
     }
 
     /// Every group coordinated here.

@@ -4,7 +4,7 @@
 use crate::cluster::change::Target;
 use crate::cluster::facts::Fact;
 use crate::cluster::lifecycle::check_run;
-use crate::cluster::partition::PartitionState;
+use crate::cluster::partition::{PartitionChange, PartitionState};
 use crate::cluster::topics::Refusal;
 use crate::cluster::view::{Movement, Place, View};
 use crate::ids::{BrokerId, LeaderEpoch, LogId};
@@ -36,7 +36,7 @@ pub struct AlterPartition {
 
 /// Decides an ISR change. Answers the facts, and the state that they come to: the leader it names is another one when a
 /// reassignment ends with this change (the caller tells NEW_LEADER_ELECTED then). What the partition has already is answered
-/// with no facts, so that a question whose answer was lost can be asked again (KAFKA-14144).
+/// with no facts when the question is an old one, so that one whose answer was lost can be asked again (KAFKA-14144).
 pub fn alter_partition(
     view: &View<'_>,
     asked: &AlterPartition,
@@ -46,7 +46,16 @@ pub fn alter_partition(
     let state = place.2;
     check_epochs(state, asked)?;
     let isr: Vec<BrokerId> = asked.isr.iter().map(|m| m.broker).collect();
-    if isr.len() == state.isr.len() && state.isr.iter().all(|b| isr.contains(b)) {
+    let same = isr.len() == state.isr.len() && state.isr.iter().all(|b| isr.contains(b));
+    if same && asked.partition_epoch == state.partition_epoch {
+        // Nothing changes but the partition epoch: by that the leader finds out that what it proposed before cannot come true any more.
+        let mut next = state.clone();
+        let change = PartitionChange::default();
+        next.apply(&change);
+        let fact = Fact::PartitionChanged { topic: asked.log.topic, partition: asked.log.partition, change };
+        return Ok((Some(fact), next));
+    }
+    if same {
         return Ok((None, state.clone()));
     }
     if asked.partition_epoch < state.partition_epoch {

@@ -1,6 +1,8 @@
 //! Decisions about a broker's life: its heartbeats, and what it is fenced, unfenced and stopped by (Kafka:
 //! `BrokerHeartbeatManager.calculateNextBrokerState`).
 
+use serde::{Deserialize, Serialize};
+
 use crate::cluster::facts::Fact;
 use crate::cluster::liveness::Liveness;
 use crate::cluster::topics::Refusal;
@@ -10,7 +12,7 @@ use crate::time::Instant;
 use crate::wire::error::ErrorCode;
 
 /// What a broker tells the controller now and then (`broker.heartbeat.interval.ms`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Who.
     pub broker: BrokerId,
@@ -25,7 +27,7 @@ pub struct Heartbeat {
 }
 
 /// What a broker is told of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It is kept out.
     Fenced,

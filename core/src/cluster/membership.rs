@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cluster::brokers::{DirectoryId, Endpoint, PeerAddress, Registration};
 use crate::cluster::change::Lost;
 use crate::cluster::facts::Fact;
@@ -13,7 +15,7 @@ use crate::time::Instant;
 use crate::wire::error::ErrorCode;
 
 /// A broker that wants to belong to the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistrationRequest {
     /// The cluster that it believes to be in.
     pub cluster_id: String,

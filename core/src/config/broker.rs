@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cluster::ClusterConfig;
 use super::settings::Settings;
 use super::topic::TopicConfig;
 use super::value::words;
@@ -59,6 +60,8 @@ pub struct BrokerConfig {
     pub quorum: QuorumConfig,
     /// The brokers that vote in it, with their peer addresses (`quipu.voters`); none: this one alone.
     pub voters: BTreeMap<BrokerId, String>,
+    /// Its part in a cluster.
+    pub cluster: ClusterConfig,
     /// Consumer groups and their offsets.
     pub groups: GroupConfig,
     /// Connections and memory: what the shell bounds.
@@ -134,6 +137,18 @@ pub struct Limits {
     pub decompressed_bytes: u32,
 }
 
+impl Durability {
+    fn of(text: &str) -> Durability {
+        if text == "none" { Durability::None } else { Durability::Synced }
+    }
+}
+
+impl Validation {
+    fn of(text: &str) -> Validation {
+        if text == "header" { Validation::Header } else { Validation::Full }
+    }
+}
+
 impl Default for BrokerConfig {
     fn default() -> BrokerConfig {
         BrokerConfig::new(Settings::new())
@@ -165,18 +180,11 @@ impl BrokerConfig {
                 request_timeout_ms: s.number("controller.quorum.request.timeout.ms"),
             },
             voters: words(s.get("quipu.voters").unwrap_or_default()).filter_map(voter).collect(),
+            cluster: ClusterConfig::new(s),
             groups: GroupConfig::new(s),
             limits: Limits::new(s),
-            durability: if s.text("quipu.durability") == "none" {
-                Durability::None
-            } else {
-                Durability::Synced
-            },
-            validation: if s.text("quipu.validate.records") == "header" {
-                Validation::Header
-            } else {
-                Validation::Full
-            },
+            durability: Durability::of(&s.text("quipu.durability")),
+            validation: Validation::of(&s.text("quipu.validate.records")),
             hot_tail_bytes: s.number("quipu.hot.tail.bytes"),
             disk_reserve_bytes: s.number("quipu.disk.reserve.bytes"),
             settings: Arc::new(settings),
@@ -204,11 +212,20 @@ impl BrokerConfig {
         let named = words(self.settings.get("quipu.voters").unwrap_or_default()).count();
         if named != self.voters.len() {
             wrong.push("quipu.voters (--voters) must be a list of id@host:port, each id once".to_string());
-        } else if named > 1 && !self.voters.contains_key(&self.node_id) {
+        } else if named > 0 && !self.voters.contains_key(&self.node_id) {
             wrong.push(format!(
                 "quipu.voters (--voters) must name this broker too: node.id is {}",
                 self.node_id
             ));
+        }
+        wrong.extend(self.cluster.check());
+        let mut addresses = BTreeMap::new();
+        for (id, address) in &self.voters {
+            if let Some(other) = addresses.insert(address, id) {
+                wrong.push(format!(
+                    "quipu.voters (--voters) gives brokers {other} and {id} the same address, {address}"
+                ));
+            }
         }
         wrong.extend(self.topics.check().err());
         wrong
@@ -327,6 +344,27 @@ mod tests {
         settings.set("max.connections.per.ip.overrides", "10.0.0.1:5,here").unwrap();
         let told = BrokerConfig::new(settings).check();
         assert_eq!(told.len(), 2, "{told:?}");
+    }
+
+    #[test]
+    fn voters_are_each_named_once_with_an_address_of_its_own_and_this_broker_is_one() {
+        let told = |id: &str, voters: &str| {
+            let mut settings = Settings::new();
+            settings.set("node.id", id).unwrap();
+            settings.set("quipu.voters", voters).unwrap();
+            BrokerConfig::new(settings).check().join("; ")
+        };
+        for good in ["", "2@a:9192", "1@a:9192,2@b:9192,3@[::1]:9192", " 1@a:9192, 2@a:9193 "] {
+            assert_eq!(told("2", good), "", "{good}");
+        }
+        for no_list in ["2", "2@a", "2@:9192", "2@a:0", "2@a:99999", "-2@a:9192", "x@a:9192", "2@a:1,2@b:1"] {
+            assert!(told("2", no_list).contains("a list of id@host:port, each id once"), "{no_list}");
+        }
+        for without in ["1@a:9192", "1@a:9192,3@c:9192"] {
+            assert!(told("2", without).contains("must name this broker too: node.id is 2"), "{without}");
+        }
+        let same = told("2", "1@a:9192,2@b:9192,3@b:9192");
+        assert!(same.contains("brokers 2 and 3 the same address, b:9192"), "{same}");
     }
 
     #[test]

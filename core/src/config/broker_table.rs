@@ -172,6 +172,35 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .at_start()
         .doc("The most bytes of unanswered requests of one connection; a larger one is taken alone."),
+    def("broker.heartbeat.interval.ms", Int, "200")
+        .at_least(1)
+        .at_start()
+        .doc("How often a broker of a cluster tells the active controller that it lives."),
+    def("broker.session.timeout.ms", Int, "1500")
+        .at_least(1)
+        .at_start()
+        .doc("A broker that is silent for longer is fenced: others lead what it led."),
+    unset("broker.rack", String).at_start().doc("Where this broker stands; replicas are spread over racks."),
+    def("replica.lag.time.max.ms", Long, "10000")
+        .at_least(1)
+        .at_start()
+        .doc("A follower whose log or disk has not had everything for longer leaves the in-sync replicas."),
+    def("replica.fetch.wait.max.ms", Int, "500")
+        .at_least(1)
+        .at_start()
+        .doc("How long a follower's fetch waits at the leader when there is nothing new."),
+    def("replica.fetch.response.max.bytes", Int, "4194304")
+        .valid(Valid::Between(1024, 64 << 20))
+        .at_start()
+        .doc("Record bytes in one answer to a follower; a larger batch goes alone."),
+    def("replica.fetch.backoff.ms", Int, "100")
+        .at_least(1)
+        .at_start()
+        .doc("How long a follower waits when its leader does not know it yet."),
+    def("replica.socket.timeout.ms", Int, "3000")
+        .at_least(1)
+        .at_start()
+        .doc("How long a follower waits for its leader's answer before it asks for everything anew."),
     unset("quipu.peer.listen", String).at_start().doc("Where other brokers connect; needs a cluster."),
     unset("quipu.voters", List).at_start().doc("The brokers that elect the controller, as id@host:port; this one alone."),
     // Synonyms without a section of their own.

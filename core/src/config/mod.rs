@@ -6,6 +6,7 @@
 pub mod alter;
 pub mod broker;
 pub mod broker_table;
+pub mod cluster;
 pub mod def;
 pub mod describe;
 pub mod known_table;
@@ -17,6 +18,7 @@ pub mod value;
 
 pub use alter::{AlterOp, alter_broker, alter_topic};
 pub use broker::{BrokerConfig, Durability, GroupConfig, Limits, Validation};
+pub use cluster::ClusterConfig;
 pub use def::{ConfigDef, Effect, Kind};
 pub use describe::{ConfigEntry, Source, describe_broker, describe_topic};
 pub use settings::Settings;

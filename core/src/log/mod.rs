@@ -29,7 +29,7 @@ pub struct Log {
     segments: Segments,
     producers: ProducerTable,
     tail: Tail,
-    /// How often the log was cut back: a completion from before a cut says nothing about what came after it.
+    /// How often the log was cut back or began anew: a completion from before a cut says nothing about what came after it.
     cuts: u64,
 }
 
@@ -154,7 +154,8 @@ impl Log {
         self.segments.trim(self.start);
         self.epochs.assign(context.epoch, base);
         self.producers.append(&header, context.at);
-        self.producers.settle(header.producer_id, self.flushed);
+        // What is not committed may be cut, flushed or not.
+        self.producers.settle(header.producer_id, self.high.min(self.flushed));
         self.tail.push(self.id, batch, space);
         self.end = header.next_offset();
         self.assert_marks();
@@ -193,6 +194,20 @@ impl Log {
         self.producers.truncate(to);
         self.tail.truncate(to, space);
         self.cuts += 1;
+        self.assert_marks();
+    }
+
+    /// Gives up everything and begins anew, empty, at `at` (Kafka: `truncateFullyAndStartAt`). `epoch` is the leader epoch of what lies
+    /// before that, where it is known. Everything below is taken for committed: a log begins where its leader's or a snapshot
+    /// says so, and neither reaches beyond what is. Nothing of the new log is flushed before its [`Log::flushed_to`] says so:
+    /// until then the disk may come back with the old one. What was sent to the disk before says nothing about it.
+    pub fn restart(&mut self, at: Offset, epoch: Option<LeaderEpoch>, space: &mut TailSpace) {
+        self.tail.clear(at, space);
+        let cuts = self.cuts + 1;
+        *self = Log { cuts, ..Log::begun_at(self.id, at) };
+        if let Some(epoch) = epoch {
+            self.epochs.assign(epoch, at);
+        }
         self.assert_marks();
     }
 
@@ -285,7 +300,7 @@ impl Log {
         self.end
     }
 
-    /// How often it was cut back.
+    /// How often it was cut back or began anew.
     pub fn cuts(&self) -> u64 {
         self.cuts
     }
@@ -335,4 +350,46 @@ pub struct AppendContext {
     pub shape: Shape,
     /// The wall clock.
     pub at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{ProducerId, TopicId};
+    use crate::record::BatchBuilder;
+
+    const LOG: LogId = LogId { topic: TopicId([7; 16]), partition: 0 };
+
+    #[test]
+    fn a_log_that_begins_anew_has_nothing_of_before_and_follows_on_from_there() {
+        for (at, epoch) in [(9, Some(LeaderEpoch(4))), (1, None), (0, None)] {
+            let (mut log, mut space) = (Log::empty(LOG), TailSpace::new(1 << 20));
+            let shape = Shape { bytes: 1, age_ms: i64::MAX };
+            let context = AppendContext { epoch: LeaderEpoch(2), shape, at: Timestamp(1) };
+            for sequence in 0..3 {
+                let mut builder = BatchBuilder::new().producer(ProducerId(9), 0, sequence);
+                builder.push(Timestamp(1), None, Some(b"v"));
+                log.append(&mut builder.build(), &context, &mut space);
+            }
+            log.flushed_to(Offset(3));
+            log.raise_high(Offset(2));
+            let cuts = log.cuts();
+            log.restart(Offset(at), epoch, &mut space);
+            let marks = [log.start(), log.stable(), log.high(), log.end(), log.flushed()];
+            assert_eq!(marks, [at, at, at, at, 0].map(Offset));
+            assert_eq!((log.cuts(), space.used(), log.producers().len()), (cuts + 1, 0, 0));
+            assert_eq!(
+                log.epochs().last().map(|last| (last.epoch, last.start)),
+                epoch.map(|e| (e, Offset(at)))
+            );
+            assert_eq!(log.segments(), &Segments::begun_at(Offset(at)));
+            let mut builder = BatchBuilder::new();
+            builder.push(Timestamp(1), None, Some(b"w"));
+            let mut batch = builder.build();
+            batch.stamp(Offset(at), LeaderEpoch(5));
+            let appended = log.follow(&batch, shape, Timestamp(1), &mut space).expect("it follows");
+            assert_eq!((appended.base, appended.roll), (Offset(at), false));
+            assert!(matches!(log.read_for_replica(Offset(at), 1), ForReplica::Held(held) if held.len() == 1));
+        }
+    }
 }

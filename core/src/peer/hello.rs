@@ -150,8 +150,8 @@ pub fn judge_welcome(welcome: &Welcome, me: &Me, to: BrokerId) -> Result<(), Str
 fn one_cluster(a: (BrokerId, &Option<String>), b: (BrokerId, &Option<String>)) -> Result<(), String> {
     match (a.1, b.1) {
         (Some(one), Some(other)) if one != other => Err(format!(
-            "broker {} belongs to cluster {one:?}, broker {} to cluster {other:?}: look at quipu.voters of both, and at cluster.id \
-             in meta.properties of their log directories",
+            "broker {} belongs to cluster {one:?}, broker {} to cluster {other:?}: look at quipu.voters of both. A broker that \
+             is to join a cluster begins with an empty data directory",
             a.0, b.0
         )),
         _ => Ok(()),

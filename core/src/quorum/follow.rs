@@ -76,7 +76,7 @@ impl Quorum {
                 self.got_vote(now, (from, correlation), (by, granted), log, out);
                 // With the last vote that it needed it may be in another epoch now, of which the answer knew nothing.
                 if self.election.epoch == epoch {
-                    self.heard_of(now, leader, out);
+                    self.heard_of(now, from, leader, out);
                 }
             }
             Answer::Refused { why, leader } => self.refused(now, from, why, leader, out),
@@ -154,7 +154,7 @@ impl Quorum {
             // It has given up, or forgotten that it led.
             return self.lose_leader(now, out);
         }
-        self.heard_of(now, leader, out);
+        self.heard_of(now, from, leader, out);
     }
 
     /// The leader of this epoch leads no more, and there will be no other.
@@ -167,8 +167,8 @@ impl Quorum {
     }
 
     /// Somebody says who leads this epoch. Of one that this node has known, and given up, only that one itself is believed.
-    fn heard_of(&mut self, now: Instant, leader: Option<BrokerId>, out: &mut Vec<Output>) {
-        if leader != self.election.leader {
+    fn heard_of(&mut self, now: Instant, from: BrokerId, leader: Option<BrokerId>, out: &mut Vec<Output>) {
+        if leader != self.election.leader || leader == Some(from) {
             self.heard_from(now, leader, out);
         }
     }

@@ -131,7 +131,8 @@ impl Quorum {
         out: &mut Vec<Output>,
     ) {
         let epoch = self.election.epoch;
-        let parks = now + self.config.times.request / 2;
+        // It must be answered before its sender gives this leader up.
+        let parks = now + self.config.times.request.min(self.config.times.fetch) / 2;
         let Role::Leading(leading) = &mut self.role else {
             return self.answer(from, correlation, Refusal::NotLeader, out);
         };

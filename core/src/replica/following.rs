@@ -77,7 +77,8 @@ impl Following {
         match answer.news {
             News::Records { records, high, start } => self.take(records, high, start, log),
             News::Diverging(agreed) => vec![self.cut(agreed, log)],
-            News::Restart(start) if start >= log.end() => vec![Step::Restart(start)],
+            // What is here beyond that is of no committed history: it parted from the leader's before.
+            News::Restart(start) if start >= log.high() => vec![Step::Restart(start)],
             News::Restart(start) => vec![Step::Lost { to: start, high: log.high() }],
             News::Refused(why) => vec![Step::Wait(why)],
         }

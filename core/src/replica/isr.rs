@@ -58,6 +58,11 @@ impl Isr {
         self.committed.union(&self.doubtful).copied().collect()
     }
 
+    /// Whether more than one may be in sync.
+    pub(super) fn is_of_several(&self) -> bool {
+        self.committed.len() > 1 || !self.doubtful.is_empty()
+    }
+
     /// Whether a proposal may be made now.
     pub(super) fn is_free(&self, now: Instant) -> bool {
         self.in_flight.is_none() && self.not_before <= now

@@ -84,7 +84,9 @@ impl Leading {
     /// Takes up the leadership of a log, as it is: where it ends the epoch begins.
     pub fn new(now: Instant, given: &Leadership, log: &Log) -> Leading {
         let newest = log.epochs().last().map_or(LeaderEpoch(-1), |last| last.epoch);
-        assert!(newest < given.epoch, "{:?}: epoch {} is led anew", log.id(), given.epoch);
+        // Without followers nobody can have another record of that epoch.
+        let may = newest < given.epoch || given.replicas.len() == 1 && newest == given.epoch;
+        assert!(may, "{:?}: epoch {} is led anew", log.id(), given.epoch);
         Leading {
             me: given.me,
             epoch: given.epoch,
@@ -171,6 +173,9 @@ impl Leading {
     /// for every member of the maximal in-sync replicas to have flushed, said so in this epoch, the leader among them. It waits
     /// for those too who keep up and are about to be let in, or it would run away from them (Kafka: `maybeIncrementLeaderHW`).
     pub fn high(&self, now: Instant, log: &Log, terms: &Terms) -> Offset {
+        if !self.is_shared() {
+            return log.flushed().max(log.high());
+        }
         if self.isr.committed.len() < self.needed(terms.min_isr) {
             return log.high();
         }
@@ -295,6 +300,11 @@ impl Leading {
         Some(if in_sync < needed { Err(TooFew::AfterAppend { in_sync, needed }) } else { Ok(()) })
     }
 
+    /// Whether there are other replicas.
+    pub fn is_shared(&self) -> bool {
+        self.replicas.len() > 1 || self.isr.is_of_several()
+    }
+
     /// The epoch in which it leads.
     pub fn epoch(&self) -> LeaderEpoch {
         self.epoch
@@ -335,7 +345,11 @@ impl Leading {
 /// nobody can tell any more whether it came there the same way.
 fn lies_below(tip: Tip, log: &Log) -> bool {
     let unknown = || log.epochs().of(log.start()).is_none_or(|first| tip.epoch < first);
-    tip.end < log.start() || tip.end == log.start() && tip.epoch >= LeaderEpoch(0) && unknown()
+    // What it has beyond the start is of an epoch that was over before this log starts: it parts from this one below that.
+    let trimmed = log.start() > Offset(0);
+    let parts_below = || trimmed && log.epochs().of(log.start()).is_some_and(|first| tip.epoch < first);
+    tip.end < log.start()
+        || tip.epoch >= LeaderEpoch(0) && if tip.end == log.start() { unknown() } else { parts_below() }
 }
 
 /// The last epoch in which a log that ends there may agree with this one, and where it ends here; `None` if it is a part of it.

@@ -57,7 +57,7 @@ pub struct ReplicaFetch {
 }
 
 /// The answer to a [`ReplicaFetch`]. `R` is how records are carried: as batches, or as what the sender reads them from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaAnswer<R> {
     /// The number of the fetch.
     pub correlation: u64,
@@ -71,7 +71,7 @@ pub struct ReplicaAnswer<R> {
 }
 
 /// What is new in one partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionAnswer<R> {
     /// The leader epoch that the follower asked in.
     pub epoch: LeaderEpoch,

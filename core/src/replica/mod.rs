@@ -27,7 +27,21 @@ use std::collections::BTreeSet;
 
 use crate::ids::{LeaderEpoch, Offset};
 use crate::log::Log;
+use crate::replica::following::Following;
+use crate::replica::leading::Leading;
 use crate::replica::waiters::Waiters;
+
+/// What this broker is to a partition.
+#[derive(Debug, Default)]
+pub enum Role {
+    /// Nobody leads it, as far as is known here; or this is the metadata log, which its quorum rules.
+    #[default]
+    Idle,
+    /// It leads it.
+    Leads(Leading),
+    /// It follows another.
+    Follows(Following),
+}
 
 /// A partition on this broker. `W` is whoever waits for an offset to be committed, `F` names a parked fetch.
 #[derive(Debug)]
@@ -36,10 +50,17 @@ pub struct Partition<W, F> {
     pub log: Log,
     /// The topic's name.
     pub topic: String,
-    /// The epoch in which this broker leads it.
+    /// The newest leader epoch in which this broker has taken up its role; -1 before the first.
     pub epoch: LeaderEpoch,
+    /// What this broker is to it.
+    pub role: Role,
+    /// The leader's high watermark and log start as a follower has heard of them: they count here as far as this broker's disk has
+    /// the log.
+    pub heard: (Offset, Offset),
     /// Who waits for the high watermark.
     pub waiters: Waiters<W>,
+    /// Who waits for this broker's disk alone (acks=1).
+    pub local: Waiters<W>,
     /// The fetches that are parked here.
     pub parked: BTreeSet<F>,
     /// Why it cannot be used, if it cannot: what a person should read.
@@ -49,26 +70,32 @@ pub struct Partition<W, F> {
 impl<W, F: Ord> Partition<W, F> {
     /// A replica of a log.
     pub fn new(log: Log, topic: String, epoch: LeaderEpoch, offline: Option<String>) -> Partition<W, F> {
-        Partition { log, topic, epoch, waiters: Waiters::default(), parked: BTreeSet::new(), offline }
-    }
-
-    /// The disk has synced everything below `to`. Answers whether the high watermark moved.
-    pub fn flushed_to(&mut self, to: Offset) -> bool {
-        self.log.flushed_to(to);
-        self.log.raise_high(self.in_sync_flushed())
-    }
-
-    /// The leader counts itself up to `flushed`, never up to `end`; it is the only in-sync replica of a single node.
-    fn in_sync_flushed(&self) -> Offset {
-        self.log.flushed()
-    }
-
-    /// This broker leads the partition, from now on in this epoch: everything it has flushed is committed.
-    pub fn lead(&mut self, epoch: LeaderEpoch) {
-        assert!(epoch >= self.epoch, "{:?}: leader epoch {epoch} after {}", self.log.id(), self.epoch);
-        self.epoch = epoch;
-        if self.offline.is_none() {
-            self.log.raise_high(self.in_sync_flushed());
+        Partition {
+            log,
+            topic,
+            epoch,
+            role: Role::Idle,
+            heard: (Offset(0), Offset(0)),
+            waiters: Waiters::default(),
+            local: Waiters::default(),
+            parked: BTreeSet::new(),
+            offline,
         }
+    }
+
+    /// Whether a leader's high watermark has come to where its epoch begins: before that it may be behind what was told to be committed.
+    pub fn knows_end(&self) -> bool {
+        match &self.role {
+            Role::Leads(leading) => self.log.high() >= leading.epoch_start(),
+            Role::Follows(_) | Role::Idle => true,
+        }
+    }
+
+    /// Raises a follower's high watermark to what its leader has committed, as far as it is on disk here. Answers whether it moved, and
+    /// the start to which the log may be trimmed now, if that is another.
+    pub fn follow_marks(&mut self) -> (bool, Option<Offset>) {
+        let moved = self.log.raise_high(self.heard.0.min(self.log.flushed()).max(self.log.high()));
+        let start = self.heard.1.min(self.log.high());
+        (moved, Some(start).filter(|start| *start > self.log.start()))
     }
 }

@@ -54,6 +54,7 @@ impl<D: Disk> Store<D> {
             producer_files: Vec::new(),
             snapshot: None,
             damaged: None,
+            rebirth: None,
         };
         self.logs.insert(log, lane);
     }

@@ -8,6 +8,7 @@ use super::checkpoint_files::EpochFile;
 use super::names::{self, DELETED, FileKind};
 use super::ops::LogFailure;
 use super::point::{self, LogPoint, RecoveryPoint, SegmentPoint};
+use super::restart::{Rebirth, bare_point};
 use super::state::{View, read, write};
 use super::store::{Lane, Reclaim, Store, Trouble};
 use super::{frame, index::IndexSum};
@@ -122,6 +123,7 @@ impl<D: Disk> Store<D> {
         for lane in self.logs.values_mut() {
             lane.point_end = read(&lane.state).end;
             lane.written = false;
+            lane.rebirth.take_if(|rebirth| matches!(rebirth, Rebirth::Made));
         }
         for marker in self.markers.drain(..) {
             match marker {
@@ -253,6 +255,9 @@ impl<D: Disk> Store<D> {
 
     pub(crate) fn trim(&mut self, log: LogId, start: Offset) -> Result<(), Trouble> {
         self.flush(log)?;
+        if self.lane(log).rebirth.is_some() {
+            return self.check_usable(log);
+        }
         if self.round.snapless.contains(&log) || read(&self.lane(log).state).offline.is_some() {
             let message =
                 "the log is not trimmed: its snapshot could not be kept, or it is offline".to_string();
@@ -340,6 +345,9 @@ impl<D: Disk> Store<D> {
 fn log_point(log: LogId, lane: &Lane) -> Option<LogPoint> {
     if lane.damaged.is_some() || lane.missing {
         return lane.damaged.clone();
+    }
+    if let Some(Rebirth::Due(new)) = &lane.rebirth {
+        return Some(bare_point(log, lane, *new));
     }
     let state = read(&lane.state);
     let segments = state.segments.iter().map(|s| SegmentPoint { span: s.span, index: s.filed }).collect();

@@ -38,13 +38,15 @@ pub(crate) fn make<D: Disk>(disk: &D) -> DiskResult<ElectionFile<D::File>> {
     made
 }
 
-/// Opens the file and reads what it keeps; `None` when there is none.
+/// Opens the file and reads what it keeps; `None` when there is none. What a process wrote that was killed before its sync may be
+/// there all the same, and not on disk: it is made durable here, since the node speaks by it from now on.
 pub(crate) fn open<D: Disk>(disk: &D) -> DiskResult<Option<(ElectionFile<D::File>, Kept)>> {
     let file = match disk.open(names::ELECTION) {
         Ok(file) => file,
         Err(DiskError { kind: DiskErrorKind::NotFound, .. }) => return Ok(None),
         Err(e) => return Err(e),
     };
+    disk.sync(std::slice::from_ref(&file), &[])?;
     let mut places = Vec::new();
     for at in [0, PLACE_BYTES] {
         places.push(read_place(&disk.read_at(&file, at as u64, PLACE_BYTES)?));

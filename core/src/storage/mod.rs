@@ -22,6 +22,7 @@ pub mod reader;
 mod recover;
 mod recover_log;
 mod recover_producers;
+mod restart;
 mod scan;
 mod state;
 pub mod store;

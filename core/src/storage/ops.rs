@@ -36,6 +36,19 @@ pub enum StoreOp {
         /// The new end.
         to: Offset,
     },
+    /// Drops everything that a log has, and begins it anew, empty, at an offset that may be beyond its end or anywhere below (Kafka:
+    /// `truncateFullyAndStartAt`). Segments, indexes, producers and leader epochs go; snapshots stay. A crash leaves the old
+    /// log or the new one, whole, and what is appended after it counts only once this does. When there is no room for it the
+    /// log is refused until a `Truncate` to that offset arrives, which tries again.
+    Restart {
+        /// The log.
+        log: LogId,
+        /// Its new start and end.
+        at: Offset,
+        /// The leader epoch of what lies before it, where that is known, as from a snapshot: the new log has it as its newest,
+        /// as a log has that was trimmed to its end.
+        epoch: Option<LeaderEpoch>,
+    },
     /// Moves the start of a log forward and removes the segments that lie wholly below it; their room is free at once.
     /// The new start is durable once the next `Checkpoint` is.
     Trim {

@@ -37,7 +37,7 @@ pub(crate) struct LogPoint {
     pub(crate) end: Offset,
     /// `index.interval.bytes`.
     pub(crate) interval: u32,
-    /// Its segments; the last one as far as it reached.
+    /// Its segments; the last one as far as it reached. None: it begins anew at `end`, and no file that it has counts.
     pub(crate) segments: Vec<SegmentPoint>,
     /// The last batch of the last segment.
     pub(crate) witness: Option<Witness>,

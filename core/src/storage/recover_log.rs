@@ -12,6 +12,7 @@ use super::point::{LogPoint, ProducersKept, Witness};
 use super::reach::cut_left_over;
 use super::recover::read_sealed;
 use super::recover_producers::producers;
+use super::restart::{is_bare, redo};
 use super::scan::{Scanned, scan};
 use super::state::{LogState, Segment};
 use super::store::{Lane, Store};
@@ -56,6 +57,9 @@ pub(crate) fn recover_log<D: Disk>(
     };
     let mut own = Vec::new();
     let mut files = look_inside(&store.shelf.disk, &dir, &mut own)?;
+    if let Some(point) = found.point.clone().filter(is_bare) {
+        return redo(store, found, &point, (&dir, &files), leftovers).map(Some);
+    }
     drop_trimmed(&mut files, &found, &dir, &mut own);
     if files.segments.is_empty() && found.point.is_none() {
         leftovers.push(dir);
@@ -222,10 +226,10 @@ fn unlike(header: &[u8], witness: &Witness) -> Option<String> {
     }
 }
 
-type Snapshot = Option<(Offset, LeaderEpoch, bytes::Bytes)>;
+pub(crate) type Snapshot = Option<(Offset, LeaderEpoch, bytes::Bytes)>;
 
 /// The newest snapshot. One that is there has been complete, so a bad one is damage, as is a missing one.
-fn newest_snapshot<D: Disk>(
+pub(crate) fn newest_snapshot<D: Disk>(
     disk: &D,
     dir: &str,
     files: &Files,
@@ -248,7 +252,7 @@ fn newest_snapshot<D: Disk>(
     Ok(Ok(Some((at, epoch, bytes))))
 }
 
-fn admit<D: Disk>(
+pub(crate) fn admit<D: Disk>(
     store: &mut Store<D>,
     log: LogId,
     scanned: &Scanned,
@@ -268,12 +272,13 @@ fn admit<D: Disk>(
         producer_files: producers.1,
         snapshot,
         damaged: None,
+        rebirth: None,
     };
     store.logs.insert(log, lane);
 }
 
 /// A log that is damaged below its recovery point (or, without one, before its last segment): nothing of it is touched.
-fn offline<D: Disk>(store: &mut Store<D>, found: Found, why: String) -> RecoveredLog {
+pub(crate) fn offline<D: Disk>(store: &mut Store<D>, found: Found, why: String) -> RecoveredLog {
     let dir = found.dir.or_else(|| found.point.as_ref().map(|p| p.dir.clone())).unwrap_or_default();
     let why = format!("{why}. The log {dir} is offline; its files are left as they are");
     let points = found.point.as_ref().map(|p| p.segments.clone()).unwrap_or_default();
@@ -282,7 +287,7 @@ fn offline<D: Disk>(store: &mut Store<D>, found: Found, why: String) -> Recovere
         .map(|s| Segment { span: s.span, loaded: None, ..Segment::empty(s.span.base, 0) })
         .collect();
     if segments.is_empty() {
-        segments.push(Segment::empty(Offset(0), 0));
+        segments.push(Segment::empty(found.point.as_ref().map_or(Offset(0), |p| p.start), 0));
     }
     let point = found.point.as_ref();
     let state = LogState {

@@ -12,6 +12,7 @@ use super::ops::{LogFailure, Recovered, StoreOp, Stored};
 use super::point::{ProducersKept, Witness};
 use super::reader::Reader;
 use super::recover;
+use super::restart::{Beginning, Rebirth};
 use super::state::{LogState, Shelf, read};
 use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::ids::{LeaderEpoch, LogId, Mark, Offset};
@@ -99,6 +100,8 @@ pub(crate) struct Lane {
     pub(crate) snapshot: Option<(Offset, LeaderEpoch)>,
     /// What the recovery point said of a log that is offline, to be said again.
     pub(crate) damaged: Option<super::point::LogPoint>,
+    /// Set while it begins anew, until the recovery point on disk has it as it is then.
+    pub(crate) rebirth: Option<Rebirth>,
 }
 
 /// Something renamed that takes up room.
@@ -233,6 +236,7 @@ impl<D: Disk> Store<D> {
             }
             StoreOp::Append { log, batches, roll } => self.append(log, batches, roll),
             StoreOp::Truncate { log, to } => self.truncate(log, to),
+            StoreOp::Restart { log, at, epoch } => self.restart(log, Beginning { at, epoch }),
             StoreOp::Trim { log, start } => self.trim(log, start),
             StoreOp::Remove { log } => self.remove(log),
             StoreOp::Producers { log, at, table } => self.keep_producers(log, at, &table),
@@ -285,7 +289,9 @@ impl<D: Disk> Store<D> {
         let offline = read(&lane.state).offline.clone();
         let (full, message) = match offline {
             Some(why) => (false, why),
-            None if lane.full => {
+            None if lane.full || lane.rebirth.is_some() => {
+                // What follows on its way must not overtake what is refused here.
+                lane.full = true;
                 (true, format!("there was no room; {log:?} takes no appends until it is truncated"))
             }
             None => return Ok(()),

@@ -29,6 +29,9 @@ impl<D: Disk> Store<D> {
         if let Some(why) = offline {
             return Err(self.take_offline(log, why));
         }
+        if let Some(rebirth) = self.lane(log).rebirth.clone() {
+            return self.restart_again(log, rebirth, to);
+        }
         self.flush(log).or_else(|t| match t {
             Trouble::Log(_) => Ok(()),
             dead => Err(dead),

@@ -28,6 +28,9 @@ pub struct Dialect {
     /// ListOffsets: the lowest of the special timestamps, -2 up to version 6, then -3 (largest timestamp, 7), -4 (earliest
     /// local, 8), -5 (latest tiered, 9). A lower one gets UNSUPPORTED_VERSION for its partition.
     pub list_offsets_lowest: i64,
+    /// ListOffsets 5: a leader that does not know its high watermark yet says OFFSET_NOT_AVAILABLE; before, LEADER_NOT_AVAILABLE
+    /// (KIP-207).
+    pub list_offsets_knows_new_leaders: bool,
     /// JoinGroup 4: a dynamic member that joins without a member id gets one with MEMBER_ID_REQUIRED and must join again with
     /// it (KIP-394).
     pub join_needs_member_id: bool,
@@ -56,6 +59,7 @@ impl Dialect {
             fetch_topic_ids: from(ApiKey::Fetch, 13),
             fetch_zstd: from(ApiKey::Fetch, 10),
             list_offsets_lowest: if key == ApiKey::ListOffsets { lowest_timestamp(version) } else { 0 },
+            list_offsets_knows_new_leaders: from(ApiKey::ListOffsets, 5),
             join_needs_member_id: from(ApiKey::JoinGroup, 4),
             join_skips_assignment: from(ApiKey::JoinGroup, 9),
             sync_names_protocol: from(ApiKey::SyncGroup, 5),

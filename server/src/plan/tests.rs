@@ -75,13 +75,57 @@ fn what_needs_tls_or_sasl_does_not_come_up_without() {
 }
 
 #[test]
-fn what_needs_a_cluster_is_refused() {
-    assert!(told(&[("quipu.voters", "1@a:1,2@b:1")]).contains("names 2 brokers: that needs a cluster"));
-    assert!(told(&[("controller.quorum.voters", "1@a:1,2@b:1,3@c:1")]).contains("names 3 brokers"));
-    assert!(told(&[("quipu.peer.listen", "127.0.0.1:9192")]).contains("needs a cluster"));
+fn what_a_process_cannot_be_is_refused() {
     assert!(told(&[("process.roles", "controller")]).contains("always a broker"));
-    assert!(plan(&[("quipu.voters", "1@127.0.0.1:9192")]).is_ok());
     assert!(told(&[("log.dirs", "/a,/b")]).contains("names 2 directories"));
+}
+
+const VOTERS: (&str, &str) = ("quipu.voters", "1@10.0.0.1:9192,2@10.0.0.2:9192");
+
+fn peer_listen(pairs: &[(&str, &str)]) -> Option<String> {
+    plan(pairs).unwrap().peer_listen.map(|endpoint| endpoint.to_string())
+}
+
+#[test]
+fn a_broker_listens_to_others_where_they_look_for_it_unless_told_otherwise() {
+    assert_eq!(peer_listen(&[VOTERS]).as_deref(), Some("10.0.0.1:9192"));
+    assert_eq!(peer_listen(&[VOTERS, ("node.id", "2")]).as_deref(), Some("10.0.0.2:9192"));
+    let everywhere = [VOTERS, ("quipu.peer.listen", ":9192")];
+    assert_eq!(peer_listen(&everywhere).as_deref(), Some("0.0.0.0:9192"));
+    for alone in [&[][..], &[("quipu.voters", "1@127.0.0.1:9192")]] {
+        assert_eq!(peer_listen(alone), None, "{alone:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster_is_told_with_what_to_do() {
+    assert!(told(&[VOTERS, ("node.id", "3")]).contains("must name this broker too: node.id is 3"));
+    assert!(told(&[("quipu.peer.listen", "127.0.0.1:9192")]).contains("name all of them in quipu.voters"));
+    assert!(
+        told(&[VOTERS, ("quipu.peer.listen", "10.0.0.1:0")]).contains("look for this one at 10.0.0.1:9192")
+    );
+    assert!(told(&[VOTERS, ("quipu.peer.listen", "10.0.0.1")]).contains("has no port"));
+    for clients in ["10.0.0.1:9192", "PLAINTEXT://127.0.0.1:9092,PLAINTEXT://10.0.0.1:9192"] {
+        assert!(told(&[VOTERS, ("listeners", clients)]).contains("these must be two ports"), "{clients}");
+    }
+    let both = [VOTERS, ("quipu.peer.listen", ":9092"), ("listeners", "127.0.0.1:9092")];
+    assert!(told(&both).contains("these must be two ports"));
+    assert!(plan(&[VOTERS, ("listeners", "10.0.0.3:9192")]).is_ok(), "another address of the machine");
+}
+
+#[test]
+fn kafkas_names_for_voters_are_no_substitute_for_quipus() {
+    let kafkas = ("controller.quorum.voters", "1@10.0.0.1:9093,2@10.0.0.2:9093");
+    let why = told(&[kafkas]);
+    assert!(
+        why.contains("names brokers (2)") && why.contains("quipu.voters (--voters id@host:port"),
+        "{why}"
+    );
+    assert!(plan(&[kafkas, VOTERS]).is_ok(), "a file may have both");
+    assert!(plan(&[("controller.quorum.voters", "1@localhost:9093")]).is_ok(), "a broker alone");
+    let servers = ("controller.quorum.bootstrap.servers", "a:9093,b:9093");
+    assert!(told(&[servers]).contains("names 2 servers"));
+    assert!(plan(&[servers, VOTERS]).is_ok());
 }
 
 #[test]

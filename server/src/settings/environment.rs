@@ -18,7 +18,7 @@ const FLAGS: &[(&str, &str)] = &[
 ];
 
 /// Variables that the command line reads, and those of the other commands of this binary.
-const NOT_SETTINGS: &[&str] = &["CONFIG", "LOG_LEVEL", "BOOTSTRAP"];
+const NOT_SETTINGS: &[&str] = &["CONFIG", "LOG_LEVEL", "LOG_FORMAT", "BOOTSTRAP"];
 
 /// The settings among these variables. A name that is no config's is told of when the layers are merged.
 pub(crate) fn from_environment(

@@ -257,6 +257,12 @@ impl Actor for GroupMember {
                 self.has.clear();
                 self.joined = false;
             }
+            // A broker that was away for too long: what its client has given up, a member that joins anew is given again.
+            Event::Unreadable { partition, failure } => {
+                env.say(|| format!("{partition} cannot be read: {failure}; it leaves and joins again"));
+                self.offer(env);
+                env.commands.push(Command::Leave);
+            }
             Event::Expelled(why) => {
                 env.say(|| format!("expelled from {}: {why}", self.plan.group));
                 self.has.clear();

@@ -25,6 +25,9 @@ pub struct TopicPlan {
     pub partitions: i32,
     /// Its configs.
     pub configs: Vec<(String, String)>,
+    /// Its replication factor; the brokers' default if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i16>,
 }
 
 /// What an operator does.
@@ -82,7 +85,12 @@ impl Operator {
         let request = if env.rng.percent(40) {
             return self.write(env, name);
         } else if env.rng.percent(50) {
-            creation(&TopicPlan { name, partitions: 1 + env.rng.below(3) as i32, configs: Vec::new() })
+            creation(&TopicPlan {
+                name,
+                partitions: 1 + env.rng.below(3) as i32,
+                configs: Vec::new(),
+                replicas: None,
+            })
         } else {
             let topics = vec![DeleteTopicState { name: Some(name), ..Default::default() }];
             DeleteTopicsRequest { topics, timeout_ms: 5_000, ..Default::default() }.into()
@@ -159,7 +167,7 @@ fn creation(topic: &TopicPlan) -> Request {
     let topic = CreatableTopic {
         name: topic.name.clone(),
         num_partitions: topic.partitions,
-        replication_factor: -1,
+        replication_factor: topic.replicas.unwrap_or(-1),
         configs: configs.collect(),
         ..Default::default()
     };

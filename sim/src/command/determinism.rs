@@ -3,25 +3,28 @@
 use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 
-use crate::plan::Plan;
+use crate::plan::brokers::Brokers;
 use crate::run;
 
 /// Prints a line a seed: the seed, the hash of its story, and how many things happened.
-pub(super) fn print_hashes(seeds: &Range<u64>) {
+pub(super) fn print_hashes(seeds: &Range<u64>, brokers: Brokers) {
     for seed in seeds.clone() {
-        let outcome = run::run(Plan::draw(seed), false);
+        let outcome = run::run(brokers.plan(seed), false);
         println!("{seed} {:016x} {}", outcome.hash, outcome.events);
     }
 }
 
 /// Runs the seeds in two processes at once. Whether all stories are the same.
-pub(super) fn compare(seeds: &Range<u64>) -> Result<bool, String> {
-    let (first, second) = (spawn(seeds)?, spawn(seeds)?);
+pub(super) fn compare(seeds: &Range<u64>, brokers: Brokers) -> Result<bool, String> {
+    let (first, second) = (spawn(seeds, brokers)?, spawn(seeds, brokers)?);
     let (first, second) = (lines_of(first)?, lines_of(second)?);
     for (seed, (a, b)) in seeds.clone().zip(first.iter().zip(&second)) {
         if a != b {
             println!("seed {seed} is two stories (seed, hash, events):\n  {a}\n  {b}");
-            println!("  again    quipu-sim run --seed {seed} --trace, twice, and compare");
+            println!(
+                "  again    quipu-sim run --seed {seed} --brokers {} --trace, twice, and compare",
+                brokers.word()
+            );
             return Ok(false);
         }
     }
@@ -34,10 +37,11 @@ pub(super) fn compare(seeds: &Range<u64>) -> Result<bool, String> {
     Ok(true)
 }
 
-fn spawn(seeds: &Range<u64>) -> Result<Child, String> {
+fn spawn(seeds: &Range<u64>, brokers: Brokers) -> Result<Child, String> {
     let program = std::env::current_exe().map_err(|e| format!("this program is not found again: {e}"))?;
     Command::new(program)
-        .args(["hashes", "--seeds", &format!("{}..{}", seeds.start, seeds.end)])
+        .args(["hashes", "--brokers", brokers.word()])
+        .args(["--seeds", &format!("{}..{}", seeds.start, seeds.end)])
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| format!("a second process does not start: {e}"))

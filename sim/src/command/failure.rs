@@ -12,7 +12,9 @@ pub(super) fn print(plan: &Plan, broken: &Broken, small: bool) {
     println!("  story    {}", broken.story);
     println!("  seed     {}", plan.seed);
     println!("  commit   {}", commit());
-    println!("  again    quipu-sim run --seed {} --trace", plan.seed);
+    let brokers = plan.servers.len();
+    let among = if brokers > 1 { format!(" --brokers {brokers}") } else { String::new() };
+    println!("  again    quipu-sim run --seed {}{among} --trace", plan.seed);
     if small {
         let shrunk = shrink::shrink(plan.clone(), broken.claim);
         println!(

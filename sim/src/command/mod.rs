@@ -14,6 +14,8 @@ use std::str::FromStr;
 
 use clap::Subcommand;
 
+use crate::plan::brokers::Brokers;
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -22,6 +24,9 @@ pub enum Command {
         /// The seed that the plan is drawn from.
         #[arg(long, required_unless_present = "plan")]
         seed: Option<u64>,
+        /// How many brokers the plan has: 1, 3, 5 or mixed.
+        #[arg(long, value_name = "N", default_value = "1")]
+        brokers: Brokers,
         /// A plan in a file, as `shrink` writes it.
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
@@ -37,6 +42,9 @@ pub enum Command {
         /// Which: from the first up to, but not with, the second.
         #[arg(long, value_name = "A..B")]
         seeds: Seeds,
+        /// How many brokers plans have: 1, 3, 5 or mixed.
+        #[arg(long, value_name = "N", default_value = "1")]
+        brokers: Brokers,
         /// How many at once [default: as many as there are processors].
         #[arg(long)]
         jobs: Option<usize>,
@@ -52,6 +60,9 @@ pub enum Command {
         /// The seed.
         #[arg(long, required_unless_present = "plan")]
         seed: Option<u64>,
+        /// How many brokers the plan has: 1, 3, 5 or mixed.
+        #[arg(long, value_name = "N", default_value = "1")]
+        brokers: Brokers,
         /// Or a plan in a file.
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
@@ -64,6 +75,9 @@ pub enum Command {
         /// Which seeds.
         #[arg(long, value_name = "A..B")]
         seeds: Seeds,
+        /// How many brokers plans have: 1, 3, 5 or mixed.
+        #[arg(long, value_name = "N", default_value = "1")]
+        brokers: Brokers,
     },
     /// Print the hash of each seed's story.
     #[command(hide = true)]
@@ -71,6 +85,9 @@ pub enum Command {
         /// Which seeds.
         #[arg(long, value_name = "A..B")]
         seeds: Seeds,
+        /// How many brokers plans have: 1, 3, 5 or mixed.
+        #[arg(long, value_name = "N", default_value = "1")]
+        brokers: Brokers,
     },
     /// Run the plans that bugs were found with.
     Regressions,
@@ -79,6 +96,9 @@ pub enum Command {
         /// Which seeds.
         #[arg(long, value_name = "A..B")]
         seeds: Seeds,
+        /// How many brokers plans have: 1, 3, 5 or mixed.
+        #[arg(long, value_name = "N", default_value = "1")]
+        brokers: Brokers,
         /// How many at once [default: as many as there are processors].
         #[arg(long)]
         jobs: Option<usize>,
@@ -110,23 +130,25 @@ impl Command {
     pub fn run(self) -> Result<bool, String> {
         crate::panics::keep_quiet();
         match self {
-            Command::Run { seed, plan, trace, show_plan } => {
-                run::run(run::plan_of(seed, plan.as_deref())?, trace, show_plan)
+            Command::Run { seed, brokers, plan, trace, show_plan } => {
+                run::run(run::plan_of(seed.map(|seed| (seed, brokers)), plan.as_deref())?, trace, show_plan)
             }
-            Command::Sweep { seeds, jobs, twice_every, keep_going } => {
-                Ok(sweep::sweep(&seeds.0, &sweep::Options { jobs, twice_every, keep_going }).is_good())
+            Command::Sweep { seeds, brokers, jobs, twice_every, keep_going } => {
+                let options = sweep::Options { brokers, jobs, twice_every, keep_going };
+                Ok(sweep::sweep(&seeds.0, &options).is_good())
             }
-            Command::Shrink { seed, plan, out } => {
-                shrink::command(run::plan_of(seed, plan.as_deref())?, out.as_deref())
-            }
-            Command::Determinism { seeds } => determinism::compare(&seeds.0),
-            Command::Hashes { seeds } => {
-                determinism::print_hashes(&seeds.0);
+            Command::Shrink { seed, brokers, plan, out } => shrink::command(
+                run::plan_of(seed.map(|seed| (seed, brokers)), plan.as_deref())?,
+                out.as_deref(),
+            ),
+            Command::Determinism { seeds, brokers } => determinism::compare(&seeds.0, brokers),
+            Command::Hashes { seeds, brokers } => {
+                determinism::print_hashes(&seeds.0, brokers);
                 Ok(true)
             }
             Command::Regressions => regressions::run_all(),
-            Command::Coverage { seeds, jobs } => {
-                let options = sweep::Options { jobs, twice_every: u64::MAX, keep_going: true };
+            Command::Coverage { seeds, brokers, jobs } => {
+                let options = sweep::Options { brokers, jobs, twice_every: u64::MAX, keep_going: true };
                 let swept = sweep::sweep(&seeds.0, &options);
                 print!("{}", swept.coverage());
                 Ok(swept.is_good())

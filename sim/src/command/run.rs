@@ -4,17 +4,18 @@ use std::path::Path;
 
 use super::failure;
 use crate::plan::Plan;
+use crate::plan::brokers::Brokers;
 use crate::run;
 
 /// The plan of a seed, or of a file.
-pub(super) fn plan_of(seed: Option<u64>, file: Option<&Path>) -> Result<Plan, String> {
+pub(super) fn plan_of(seed: Option<(u64, Brokers)>, file: Option<&Path>) -> Result<Plan, String> {
     match (file, seed) {
         (Some(path), _) => {
             let text = std::fs::read_to_string(path)
                 .map_err(|e| format!("the plan {} cannot be read: {e}", path.display()))?;
             serde_json::from_str(&text).map_err(|e| format!("{} is no plan: {e}", path.display()))
         }
-        (None, Some(seed)) => Ok(Plan::draw(seed)),
+        (None, Some((seed, brokers))) => Ok(brokers.plan(seed)),
         (None, None) => Err("a seed or a plan is needed: --seed N or --plan FILE".to_string()),
     }
 }
@@ -27,11 +28,12 @@ pub(super) fn run(plan: Plan, trace: bool, show_plan: bool) -> Result<bool, Stri
     }
     let outcome = run::run(plan.clone(), trace);
     println!(
-        "seed {}: {:.1} simulated seconds, {} events, {} steps of brokers, {} records acknowledged, {} read, {} faults, hash {:016x}",
+        "seed {}: {:.1} simulated seconds, {} events, {} steps of brokers, {} elections, {} records acknowledged, {} read, {} faults, hash {:016x}",
         plan.seed,
         outcome.seconds,
         outcome.events,
         outcome.steps,
+        outcome.elections,
         outcome.acknowledged,
         outcome.read,
         outcome.struck.values().sum::<u64>(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::coverage::Coverage;
 use super::failure;
-use crate::plan::Plan;
+use crate::plan::brokers::Brokers;
 use crate::probe::Counts;
 use crate::run::{self, Outcome};
 use crate::watch::Broken;
@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How to sweep.
 pub(super) struct Options {
+    pub(super) brokers: Brokers,
     pub(super) jobs: Option<usize>,
     pub(super) twice_every: u64,
     pub(super) keep_going: bool,
@@ -35,6 +36,7 @@ pub(super) struct Swept {
     seconds: f64,
     events: u64,
     steps: u64,
+    elections: u64,
     acknowledged: u64,
     read: u64,
     operations: u64,
@@ -72,7 +74,7 @@ pub(super) fn sweep(seeds: &Range<u64>, options: &Options) -> Swept {
 
 fn one(seed: u64, options: &Options, swept: &Mutex<Swept>, stop: &AtomicBool) {
     swept.lock().expect("no panic under this lock").running.insert(seed, Instant::now());
-    let plan = Plan::draw(seed);
+    let plan = options.brokers.plan(seed);
     let mut outcome = run::run(plan.clone(), false);
     let twice = seed.is_multiple_of(options.twice_every.max(1)) && outcome.broken.is_none();
     if twice {
@@ -125,6 +127,7 @@ impl Swept {
         self.seconds += outcome.seconds;
         self.events += outcome.events;
         self.steps += outcome.steps;
+        self.elections += outcome.elections;
         self.acknowledged += outcome.acknowledged;
         self.read += outcome.read;
         self.operations += outcome.operations;
@@ -158,8 +161,8 @@ impl Swept {
     fn print(&self, took: Duration) {
         println!("{} seeds in {:.1} s: {}", self.seeds, took.as_secs_f64(), self.rates(took));
         println!(
-            "{} ran twice; {} steps of brokers; {} records acknowledged and {} read; hash of all {:016x}",
-            self.twice, self.steps, self.acknowledged, self.read, self.hash
+            "{} ran twice; {} steps of brokers; {} elections; {} records acknowledged and {} read; hash of all {:016x}",
+            self.twice, self.steps, self.elections, self.acknowledged, self.read, self.hash
         );
         println!("faults: {}", listed(&self.coverage.struck));
         println!(

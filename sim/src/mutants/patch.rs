@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::claims;
+use crate::plan::brokers::Brokers;
 
 /// What a head may say. What comes before `here` it must.
-const KEYS: [&str; 7] = ["source", "cause", "symptom", "checkers", "here", "panic", "unseen"];
+const KEYS: [&str; 8] = ["source", "cause", "symptom", "checkers", "here", "panic", "unseen", "brokers"];
 /// How many of them every head has.
 const NEEDED: usize = 4;
 
@@ -23,6 +24,8 @@ pub struct Mutant {
     pub panics: Vec<String>,
     /// No claim has seen it yet, as far as is known: a hole to be closed, which would fail whatever runs by chance.
     pub unseen: bool,
+    /// How many brokers the plans have that are to show it.
+    pub brokers: Brokers,
     /// The files that it changes.
     pub files: Vec<PathBuf>,
     /// Where the patch is.
@@ -60,7 +63,9 @@ impl Mutant {
         let panics = said.remove("panic").unwrap_or_default();
         let (id, name, path) = (id.to_string(), name.to_string(), PathBuf::new());
         let unseen = said.contains_key("unseen");
-        Ok(Mutant { id, name, checkers, panics, unseen, files, path })
+        let brokers = said.get("brokers").and_then(|all| all.first()).map(|word| word.parse().map_err(wrong));
+        let brokers = brokers.transpose()?.unwrap_or_default();
+        Ok(Mutant { id, name, checkers, panics, unseen, brokers, files, path })
     }
 
     /// Whether a claim that broke was meant to.
@@ -132,7 +137,9 @@ mod tests {
         assert!(!m.intends("S2", "") && !m.intends("P1", "index out of bounds"));
         let any =
             parse(&format!("{HEAD}# checkers: P1\n# unseen: in 9 seeds\n"), CHANGE).expect("a seeded bug");
-        assert!(any.unseen && !m.unseen);
+        assert!(any.unseen && !m.unseen && m.brokers == Brokers::One);
+        let three = parse(&format!("{HEAD}# checkers: P1\n# brokers: 3\n"), CHANGE).expect("a seeded bug");
+        assert_eq!(three.brokers, Brokers::Three);
         assert!(any.intends("P1", "whatever it says"));
     }
 
@@ -147,6 +154,7 @@ mod tests {
         refused(&format!("{HEAD}# checkers: \n"), CHANGE, "names no claim");
         refused(&format!("{HEAD}# checkers: S1\n"), "", "changes nothing");
         refused(&format!("{HEAD}# chekers: S1\n"), CHANGE, "begins with none of");
+        refused(&format!("{HEAD}# checkers: S1\n# brokers: 4\n"), CHANGE, "4 brokers");
         refused("source: a list\n", CHANGE, "does not begin with `# `");
         assert!(Mutant::parse("nameless", CHANGE).is_err_and(|why| why.contains("ID-NAME.patch")));
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::patch::Mutant;
-use crate::plan::Plan;
 use crate::run::run;
 
 /// In how long some seed must come to its end: one that a bug keeps from ending is no proof of anything.
@@ -53,7 +52,7 @@ pub fn serve(mutant: &Mutant, seeds: Range<u64>, jobs: usize) {
                     if seed >= first.load(Relaxed) {
                         return;
                     }
-                    let broken = run(Plan::draw(seed), false).broken;
+                    let broken = run(mutant.brokers.plan(seed), false).broken;
                     let broken = broken.map(|b| Claimed { claim: b.claim.to_string(), story: b.story });
                     if broken.as_ref().is_some_and(|b| mutant.intends(&b.claim, &b.story)) {
                         first.fetch_min(seed, Relaxed);
@@ -132,6 +131,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::brokers::Brokers;
     use std::path::PathBuf;
 
     fn mutant() -> Mutant {
@@ -143,6 +143,7 @@ mod tests {
             checkers,
             panics: vec![],
             unseen: false,
+            brokers: Brokers::One,
             files: vec![],
             path: PathBuf::new(),
         }

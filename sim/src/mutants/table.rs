@@ -76,6 +76,7 @@ mod tests {
     fn mutant(id: &str) -> Mutant {
         let (name, checkers) = ("a-name".to_string(), vec!["S1".to_string(), "H1".to_string()]);
         Mutant {
+            brokers: Default::default(),
             id: id.into(),
             name,
             checkers,

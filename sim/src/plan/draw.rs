@@ -1,5 +1,6 @@
 //! Drawing a plan from a seed: a swarm, in which each seed does without some kinds of faults and turns others up.
 
+mod cluster;
 mod faults;
 
 use super::fault::{Fault, FaultPlan};
@@ -41,6 +42,7 @@ impl Plan {
             },
             faults,
             power_loss_at_end: rng.percent(50),
+            echoes_per_mille: 0,
         }
     }
 }
@@ -120,7 +122,7 @@ fn draw_topics(rng: &mut Rng, course: &Course) -> Vec<TopicPlan> {
             if rng.percent(15) {
                 configs.push(pair("retention.bytes", between(rng, 5_000, 1_000_000)));
             }
-            TopicPlan { name: format!("t{i}"), partitions: 1 + rng.below(3) as i32, configs }
+            TopicPlan { name: format!("t{i}"), partitions: 1 + rng.below(3) as i32, configs, replicas: None }
         })
         .collect()
 }

@@ -72,6 +72,49 @@ pub enum Fault {
     Jump { server: usize, by_ms: i64 },
     /// A client's process is killed and started again.
     KillUser { user: usize, down_ms: u64 },
+    /// Nothing passes between brokers in these directions; with `flaps_ms` it stands and falls again and again, each for about so
+    /// long.
+    Part { shape: Shape, ways: Vec<(usize, usize)>, flaps_ms: u64, ms: u64 },
+    /// The streams between two brokers are reset, and who is told.
+    ResetPeers { one: usize, other: usize, tells: (bool, bool) },
+    /// What one broker says to another takes so much longer.
+    SlowPath { from: usize, to: usize, by_us: u64, ms: u64 },
+    /// All brokers are down at once, each for about so long.
+    AllDown { power: bool, down_ms: u64 },
+    /// Whoever leads the metadata quorum by then is struck.
+    StrikeLeader { blow: Blow, ms: u64 },
+}
+
+/// Which brokers a partition keeps apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shape {
+    /// Two groups.
+    Halves,
+    /// One from all others, one way or both.
+    Isolated,
+    /// Two groups, but for one broker that is in both.
+    Bridge,
+    /// Each hears its neighbours alone.
+    Ring,
+    /// Single directions.
+    OneWay,
+}
+
+/// What whoever leads is struck with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Blow {
+    /// Its process is killed.
+    Kill,
+    /// Its machine loses power.
+    PowerLoss,
+    /// Its process stands still.
+    Pause,
+    /// It is cut off.
+    Isolate,
+    /// Nothing that it says arrives.
+    Mute,
+    /// It hears nothing.
+    Deafen,
 }
 
 impl Fault {
@@ -101,6 +144,49 @@ impl Fault {
             Fault::Storm { .. } => "storm",
             Fault::Jump { .. } => "clock jump",
             Fault::KillUser { .. } => "client killed",
+            Fault::Part { flaps_ms: 1.., .. } => "partition that flaps",
+            Fault::Part { shape: Shape::Halves, .. } => "partition in halves",
+            Fault::Part { shape: Shape::Isolated, .. } => "broker isolated",
+            Fault::Part { shape: Shape::Bridge, .. } => "partition with a bridge",
+            Fault::Part { shape: Shape::Ring, .. } => "partition as a ring",
+            Fault::Part { shape: Shape::OneWay, .. } => "one-way cut",
+            Fault::ResetPeers { .. } => "peer reset",
+            Fault::SlowPath { .. } => "slow path",
+            Fault::AllDown { .. } => "all down",
+            Fault::StrikeLeader { .. } => "leader struck",
+        }
+    }
+
+    /// Lets it strike another broker, if it strikes one.
+    pub fn aim(&mut self, at: usize) {
+        match self {
+            Fault::Kill { server, .. }
+            | Fault::PowerLoss { server, .. }
+            | Fault::CrashWriting { server, .. }
+            | Fault::CrashRecovering { server, .. }
+            | Fault::CrashCheckpointing { server, .. }
+            | Fault::Stop { server, .. }
+            | Fault::Pause { server, .. }
+            | Fault::FailSync { server, .. }
+            | Fault::FailWrite { server, .. }
+            | Fault::Full { server, .. }
+            | Fault::SlowDisk { server, .. }
+            | Fault::Stall { server, .. }
+            | Fault::FailReads { server, .. }
+            | Fault::Flip { server, .. }
+            | Fault::BetrayWrite { server, .. }
+            | Fault::RollBack { server, .. }
+            | Fault::Wipe { server, .. }
+            | Fault::Cut { server, .. }
+            | Fault::Reset { server, .. }
+            | Fault::Jump { server, .. } => *server = at,
+            Fault::Storm { .. }
+            | Fault::KillUser { .. }
+            | Fault::Part { .. }
+            | Fault::ResetPeers { .. }
+            | Fault::SlowPath { .. }
+            | Fault::AllDown { .. }
+            | Fault::StrikeLeader { .. } => {}
         }
     }
 
@@ -113,7 +199,7 @@ impl Fault {
     }
 
     /// All names, in order.
-    pub const NAMES: [&'static str; 23] = [
+    pub const NAMES: [&'static str; 33] = [
         "kill",
         "power loss",
         "crash while writing",
@@ -137,5 +223,15 @@ impl Fault {
         "storm",
         "clock jump",
         "client killed",
+        "partition that flaps",
+        "partition in halves",
+        "broker isolated",
+        "partition with a bridge",
+        "partition as a ring",
+        "one-way cut",
+        "peer reset",
+        "slow path",
+        "all down",
+        "leader struck",
     ];
 }

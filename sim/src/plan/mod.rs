@@ -1,5 +1,6 @@
 //! A plan: everything that a run will do, as data. Drawn from a seed, printed when a claim breaks, shrunk, run again.
 
+pub mod brokers;
 pub mod draw;
 pub mod fault;
 pub mod tide;
@@ -43,6 +44,14 @@ pub struct Plan {
     pub faults: Vec<FaultPlan>,
     /// Whether all brokers lose power once the load is over, before everything is read.
     pub power_loss_at_end: bool,
+    /// Of a thousand messages between brokers so many come once more, seconds later: what the door of the machine allows, and no
+    /// single connection does.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub echoes_per_mille: u64,
+}
+
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What a plan of old does not say.

@@ -34,6 +34,14 @@ impl Course {
         }
     }
 
+    /// For several brokers, which never are quite silent: a burst of seconds, or now and then minutes with bursts in them.
+    pub fn draw_cluster(rng: &mut Rng) -> Course {
+        if rng.percent(75) {
+            return Course { load_ms: 6_000 + rng.below(30_000), tides: Vec::new() };
+        }
+        Course::waves(between(rng, MINUTE_MS / 2, 4 * MINUTE_MS), rng)
+    }
+
     /// Bursts of some seconds, the first at once, each followed by a quiet stretch.
     fn waves(load_ms: u64, rng: &mut Rng) -> Course {
         let bursts = 1 + rng.below(4);

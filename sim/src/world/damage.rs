@@ -88,7 +88,9 @@ impl World {
 
     /// A machine comes back with the image that was kept, or with nothing.
     pub(super) fn roll_back(&mut self, server: usize, wiped: bool, down_ms: u64) {
-        self.damage(server);
+        if !wiped {
+            self.damage(server);
+        }
         let kept = if wiped { Vec::new() } else { std::mem::take(&mut self.images[server]) };
         for (topic, partition) in self.plan.partitions() {
             let of = TopicPartition::new(topic, partition);
@@ -100,8 +102,11 @@ impl World {
         if self.servers[server].is_up() {
             self.end_server(server, true, down_ms);
         }
-        let disk = &self.servers[server].disk;
-        if wiped { disk.wipe() } else { disk.roll_back() }
+        if wiped {
+            self.wipe(server);
+        } else {
+            self.servers[server].disk.roll_back();
+        }
     }
 
     fn committed(&self, server: usize) -> Vec<(TopicPartition, i64)> {

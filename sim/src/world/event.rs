@@ -1,8 +1,10 @@
 //! Everything that can happen in a world.
 
+use bytes::Bytes;
 use quipu_core::ids::{ConnId, LoadId, LogId, LookupId, Offset};
 use quipu_core::storage::ops::{LogRange, Lookup};
 
+use super::agenda::Moment;
 use super::network::{LinkId, Place, Way};
 
 /// Something that happens. What belongs to one life of a process means nothing to the next one.
@@ -51,6 +53,24 @@ pub enum Event {
         /// What.
         what: UserEvent,
     },
+    /// A message between brokers arrives once more, long after it has.
+    Echo {
+        /// At which broker, whatever life it is in by then.
+        server: usize,
+        /// From which broker.
+        from: usize,
+        /// The frame.
+        frame: Bytes,
+    },
+    /// A partition that flaps changes: it stands now, or it does not, so many times yet.
+    Flap {
+        /// Which fault it is.
+        fault: usize,
+        /// Whether it stands now.
+        stands: bool,
+        /// When it is over for good.
+        until: Moment,
+    },
     /// The next fault of the plan begins.
     Fault(usize),
     /// A fault that lasts has lasted.
@@ -72,6 +92,8 @@ pub enum ServerEvent {
     RoundDone,
     /// The disk has read.
     Read(Read),
+    /// The pause before it dials another broker again is over.
+    Dial(usize),
 }
 
 /// Something to be read from disk.

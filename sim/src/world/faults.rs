@@ -16,6 +16,7 @@ impl World {
         *self.struck.entry(fault.name()).or_insert(0) += 1;
         self.watch.struck(fault.name());
         self.strike_server(index, &fault);
+        self.strike_peers(index, &fault);
         match fault {
             Fault::Cut { user, server, up, down, ms } => {
                 let (user, server) = (Place::User(user), Place::Server(server));
@@ -116,18 +117,19 @@ impl World {
         }
     }
 
-    fn kill(&mut self, server: usize, power: bool, down_ms: u64) {
+    pub(super) fn kill(&mut self, server: usize, power: bool, down_ms: u64) {
         if self.servers[server].is_up() {
             self.end_server(server, power, down_ms);
         }
     }
 
-    fn end_fault_in(&mut self, index: usize, ms: u64) {
+    pub(super) fn end_fault_in(&mut self, index: usize, ms: u64) {
         self.agenda.plan_in(ms * 1000, Event::FaultEnds(index));
     }
 
     /// A fault that lasts is over.
     pub(super) fn relieve(&mut self, index: usize) {
+        self.relieve_peers(index);
         match self.plan.faults[index].what.clone() {
             Fault::Full { server, .. } => self.servers[server].disk.set_room(None),
             Fault::FailReads { server, .. } => self.servers[server].disk.fail_reads(0),

@@ -25,8 +25,7 @@ impl World {
                 self.deaths[id] += 1;
             }
             if self.watch.damaged[id] && self.deaths[id] > MOST_DEATHS {
-                self.phase = Phase::Over;
-                return;
+                return self.give_up(id);
             }
             let down_ms = self.crashes[id].take().map_or(500, |(_, down_ms)| down_ms);
             // Nobody trusts a disk that failed before it was looked at: the machine is switched off.
@@ -63,6 +62,7 @@ impl World {
     }
 
     pub(super) fn start_server(&mut self, id: usize) {
+        self.last_start = self.agenda.now();
         self.look_for_betrayal(id);
         let mut around =
             Around { agenda: &mut self.agenda, network: &mut self.network, watch: &mut self.watch };
@@ -91,9 +91,36 @@ impl World {
             let after = self.servers[id].life;
             self.agenda.plan_in(500_000, Event::ServerStarts { server: id, after });
         } else if self.watch.damaged[id] {
-            self.phase = Phase::Over;
+            self.give_up(id);
         } else {
             self.watch.breaks("P3", "a broker starts again after any crash", why.to_string());
         }
+    }
+
+    /// A broker whose disk is damaged does nothing any more. Alone it is the end; among others it gets an empty disk, and comes in
+    /// as a new one.
+    fn give_up(&mut self, id: usize) {
+        if self.servers.len() == 1 {
+            self.phase = Phase::Over;
+            return;
+        }
+        let now = self.agenda.now();
+        self.watch.trace.say(now, || format!("somebody empties the disk of broker {}", id + 1));
+        self.deaths[id] = 0;
+        if self.servers[id].is_up() {
+            self.end_server(id, true, 500);
+        } else {
+            let after = self.servers[id].life;
+            self.agenda.plan_in(500_000, Event::ServerStarts { server: id, after });
+        }
+        self.wipe(id);
+    }
+
+    /// A disk is empty from now on.
+    pub(super) fn wipe(&mut self, id: usize) {
+        self.servers[id].disk.wipe();
+        self.servers[id].wipes += u8::from(self.servers.len() > 1);
+        self.watch.wiped(id);
+        self.history.damaged = true;
     }
 }

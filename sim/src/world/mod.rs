@@ -9,7 +9,10 @@ mod lives;
 pub mod network;
 pub mod pace;
 mod process;
+mod quorum;
 pub mod server;
+mod streams;
+mod strife;
 pub mod user;
 
 use std::collections::BTreeMap;
@@ -24,8 +27,8 @@ use crate::trace::Trace;
 use crate::watch::{Broken, Watch};
 use agenda::{Agenda, Moment};
 use clock::Clock;
-use event::Event;
-use network::{Arrival, Network, Place};
+use event::{Event, ServerEvent};
+use network::{Arrival, LinkId, Network, Place, Way};
 use server::{Around, Server};
 use user::{Outside, User};
 
@@ -79,6 +82,10 @@ pub struct World {
     events: u64,
     /// How many times as long as planned clients wait between their deeds.
     ease: u64,
+    /// Since when the metadata quorum is at one, and in which epoch.
+    calm_since: Option<(Moment, i32)>,
+    /// When a broker was started last.
+    last_start: Moment,
 }
 
 impl World {
@@ -91,12 +98,13 @@ impl World {
             plan.users.iter().map(|p| clock(p.drift_ppm, p.off_ms)).collect(),
         );
         let servers = plan.servers.iter().zip(clocks.0).enumerate();
-        let servers: Vec<Server> =
-            servers.map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p)).collect();
-        let age = plan.metadata_max_age_ms;
-        let users = plan.users.iter().zip(clocks.1).enumerate();
-        let users =
-            users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor(), age)).collect();
+        let servers: Vec<Server> = servers
+            .map(|(id, (p, clock))| Server::new(id, rng.bits(), clock, p, plan.echoes_per_mille))
+            .collect();
+        let disks = servers.iter().map(|server| server.disk.clone()).collect();
+        let silent_ms = plan.config("producer.id.expiration.ms", 86_400_000);
+        let watch = Watch::new(Trace::new(aloud), disks, silent_ms);
+        let users = users(&plan, clocks.1, &mut rng);
         let mut network = Network::new(rng.bits());
         network.set_weather(plan.weather.clone());
         World {
@@ -105,14 +113,10 @@ impl World {
             crashes: vec![None; servers.len()],
             deaths: vec![0; servers.len()],
             images: vec![Vec::new(); servers.len()],
-            watch: Watch::new(
-                Trace::new(aloud),
-                servers.len(),
-                plan.config("producer.id.expiration.ms", 86_400_000),
-            ),
+            watch,
             servers,
             users,
-            history: History { offsets_kept_us: offsets_kept(&plan), ..History::default() },
+            history: history_of(&plan),
             struck: BTreeMap::new(),
             lost_power: false,
             phase: Phase::Load,
@@ -120,6 +124,8 @@ impl World {
             rng,
             events: 0,
             ease: 1,
+            calm_since: None,
+            last_start: 0,
             plan,
         }
     }
@@ -171,11 +177,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Packet { link, way } => {
-                if let Some(arrival) = self.network.arrive(link, way) {
-                    self.arrived(arrival);
-                }
-            }
+            Event::Packet { link, way } => self.packet(link, way),
             Event::Lost { at: Place::User(user), link, conn, why } => {
                 self.with_user(user, |user, outside| user.lost(outside, link, conn, why));
             }
@@ -186,18 +188,19 @@ impl World {
                 self.start_server(server);
             }
             Event::Server { server, life, what } if self.servers[server].life == life => {
-                let until = self.servers[server].waits_until(&what);
-                if until > self.agenda.now() {
-                    // Healing may end the wait before.
-                    let again = until.min(self.agenda.now() + LOOK);
-                    return self.agenda.plan(again, Event::Server { server, life, what });
-                }
-                self.with_server(server, |server, around| server.happen(around, what));
+                self.server_event(server, life, what);
             }
             Event::User { user, life, what } if self.users[user].life == life => {
                 self.with_user(user, |user, outside| user.happen(outside, what));
             }
             Event::ServerStarts { .. } | Event::Server { .. } | Event::User { .. } => {}
+            Event::Echo { server, from, frame }
+                if self.phase == Phase::Load && self.servers[server].is_up() =>
+            {
+                self.with_server(server, |server, around| server.told_by(around, from, frame));
+            }
+            Event::Echo { .. } => {}
+            Event::Flap { fault, stands, until } => self.flap(fault, stands, until),
             Event::Fault(index) if self.phase == Phase::Load => self.strike(index),
             Event::FaultEnds(index) => self.relieve(index),
             Event::Tide(index) if self.phase == Phase::Load => self.flow(self.plan.tides[index].ease),
@@ -206,6 +209,25 @@ impl World {
             Event::Heal => {}
             Event::Look => self.look(),
         }
+    }
+
+    fn packet(&mut self, link: LinkId, way: Way) {
+        if let Some(until) = self.held_until(link, way) {
+            return self.agenda.plan(until, Event::Packet { link, way });
+        }
+        if let Some(arrival) = self.network.arrive(link, way) {
+            self.arrived(arrival);
+        }
+    }
+
+    fn server_event(&mut self, server: usize, life: u64, what: ServerEvent) {
+        let until = self.servers[server].waits_until(&what);
+        if until > self.agenda.now() {
+            // Healing may end the wait before.
+            let again = until.min(self.agenda.now() + LOOK);
+            return self.agenda.plan(again, Event::Server { server, life, what });
+        }
+        self.with_server(server, |server, around| server.happen(around, what));
     }
 
     /// The load gets denser or quieter. Clients that were to wait for long look around at once.
@@ -220,15 +242,16 @@ impl World {
     }
 
     fn arrived(&mut self, arrival: Arrival) {
-        let Arrival { to, conn, link, packet } = arrival;
+        let Arrival { from, to, conn, link, packet } = arrival;
         match to {
             Place::User(user) => {
                 let conn = conn.expect("the side that connects has a name for it");
                 self.with_user(user, |user, outside| user.receive(outside, link, conn, packet));
             }
-            Place::Server(server) => {
-                self.with_server(server, |server, around| server.receive(around, link, conn, packet));
-            }
+            Place::Server(server) => self.with_server(server, |server, around| match from {
+                Place::User(_) => server.receive(around, link, conn, packet),
+                Place::Server(from) => server.hear(around, (link, from), packet),
+            }),
         }
     }
 
@@ -285,7 +308,8 @@ impl World {
     }
 
     fn look(&mut self) {
-        let at_rest = self.servers.iter().all(Server::is_up) && self.restless().next().is_none();
+        let at_rest =
+            self.servers.iter().all(Server::is_up) && self.restless().next().is_none() && self.quorum_rests();
         let patience = self.patience();
         let tired = self.agenda.now() > self.since + patience;
         match self.phase {
@@ -295,6 +319,7 @@ impl World {
                 let waiting: Vec<String> = self
                     .restless()
                     .map(|u| format!("user {} ({}) waits for {}", u.id, u.actor.kind(), u.actor.waits_for()))
+                    .chain(self.quorum_story())
                     .collect();
                 let up: Vec<bool> = self.servers.iter().map(Server::is_up).collect();
                 let story = format!("{:?}, brokers up: {up:?}; {}", self.phase, waiting.join("; "));
@@ -337,6 +362,7 @@ impl World {
 
     /// The clients leave, and one reads everything.
     fn drain(&mut self) {
+        self.calm_since = None;
         for user in 0..self.users.len() {
             self.with_user(user, |user, outside| user.end(outside));
         }
@@ -345,15 +371,31 @@ impl World {
                 self.end_server(server, true, 100);
             }
         }
+        (self.phase, self.since) = (Phase::Drain, self.agenda.now());
+        if self.plan.users.is_empty() {
+            return;
+        }
         let partitions = self.plan.partitions().into_iter().map(|(t, p)| TopicPartition::new(t, p)).collect();
         let clock = Clock { started_at: 0, drift_ppm: 0, off_ms: 0 };
         let last = self.users.len();
         let age = self.plan.metadata_max_age_ms;
         let reader = Box::new(Drainer::new(partitions));
         self.users.push(User::new(last, self.rng.bits(), clock, reader, age));
-        (self.phase, self.since) = (Phase::Drain, self.agenda.now());
         self.with_user(last, |user, outside| user.start(outside));
     }
+}
+
+/// The clients' machines of a plan.
+fn users(plan: &Plan, clocks: Vec<Clock>, rng: &mut Rng) -> Vec<User> {
+    let age = plan.metadata_max_age_ms;
+    let users = plan.users.iter().zip(clocks).enumerate();
+    users.map(|(id, (p, clock))| User::new(id, rng.bits(), clock, p.does.actor(), age)).collect()
+}
+
+/// What is known of a history before it begins.
+fn history_of(plan: &Plan) -> History {
+    let several = plan.servers.len() > 1;
+    History { offsets_kept_us: offsets_kept(plan), several, ..History::default() }
 }
 
 /// After how much true time at the least offsets of a group without members may be gone, by the fastest clock.

@@ -2,7 +2,9 @@
 //!
 //! The fault model: every packet takes a drawn time; some are lost and sent again by TCP, which only takes longer; a
 //! direction between two machines can be cut, then what is sent waits in the connection until it is healed; a connection
-//! can be reset, so that both ends, or one alone (half-open), learn of it, and what was under way is gone.
+//! can be reset, so that both ends, or one alone (half-open), learn of it, and what was under way is gone. A wall is a set of
+//! directions between brokers that are cut together, and several may stand at once. A path may be slow: everything that goes
+//! that way takes so much longer.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -85,11 +87,17 @@ pub struct Network {
     weather: Weather,
     /// Directions that are cut: from where, to where.
     cuts: BTreeSet<(Place, Place)>,
+    /// Directions that are cut together, by the name of each such set.
+    walls: BTreeMap<usize, BTreeSet<(Place, Place)>>,
+    /// What a direction takes beyond what others do, in microseconds.
+    slow: BTreeMap<(Place, Place), u64>,
     rng: Rng,
 }
 
 /// A packet at its destination.
 pub struct Arrival {
+    /// From where.
+    pub from: Place,
     /// Where.
     pub to: Place,
     /// The destination's name for the connection; none for one that it has not accepted.
@@ -103,8 +111,15 @@ pub struct Arrival {
 impl Network {
     /// A quiet network; what it does is drawn from `seed`.
     pub fn new(seed: u64) -> Network {
-        let links = BTreeMap::new();
-        Network { links, opened: 0, weather: Weather::FAIR, cuts: BTreeSet::new(), rng: Rng::new(seed) }
+        Network {
+            links: BTreeMap::new(),
+            opened: 0,
+            weather: Weather::FAIR,
+            cuts: BTreeSet::new(),
+            walls: BTreeMap::new(),
+            slow: BTreeMap::new(),
+            rng: Rng::new(seed),
+        }
     }
 
     /// Changes how packets fare from now on.
@@ -131,8 +146,9 @@ impl Network {
 
     /// Sends a packet; on a connection that is gone it goes nowhere.
     pub fn send(&mut self, agenda: &mut Agenda<Event>, link: LinkId, way: Way, packet: Packet) {
-        let takes = self.draw_time();
+        let mut takes = self.draw_time();
         let Some(found) = self.links.get_mut(&link) else { return };
+        takes += self.slow.get(&found.ends_of(way)).copied().unwrap_or(0);
         let lane = found.lane(way);
         lane.packets.push_back(packet);
         lane.free_at = lane.free_at.max(agenda.now() + takes);
@@ -154,17 +170,59 @@ impl Network {
 
     /// The packet that is due on a connection, unless its direction is cut or it is gone.
     pub fn arrive(&mut self, link: LinkId, way: Way) -> Option<Arrival> {
-        let found = self.links.get_mut(&link)?;
-        let (from, to) = found.ends_of(way);
-        if self.cuts.contains(&(from, to)) {
+        let (from, to) = self.links.get(&link)?.ends_of(way);
+        if self.is_cut((from, to)) {
             return None;
         }
+        let found = self.links.get_mut(&link)?;
         let packet = found.lane(way).packets.pop_front()?;
         let conn = if to == found.ends.0 { Some(found.names.0) } else { found.names.1 };
         if matches!(packet, Packet::Closed(_)) {
             self.links.remove(&link);
         }
-        Some(Arrival { to, conn, link, packet })
+        Some(Arrival { from, to, conn, link, packet })
+    }
+
+    /// Where the packets of a connection arrive that go this way.
+    pub fn destination(&self, link: LinkId, way: Way) -> Option<Place> {
+        self.links.get(&link).map(|link| link.ends_of(way).1)
+    }
+
+    /// Whether nothing gets from one place to another.
+    pub fn is_cut(&self, way: (Place, Place)) -> bool {
+        self.cuts.contains(&way) || self.walls.values().any(|wall| wall.contains(&way))
+    }
+
+    /// Puts up a wall.
+    pub fn wall_off(&mut self, name: usize, wall: BTreeSet<(Place, Place)>) {
+        self.walls.insert(name, wall);
+    }
+
+    /// Takes a wall down. `breaks` in a hundred of the connections that it stood across are gone by then, with all that waited in
+    /// them, and both ends learn of it; over the others it arrives now, late as it is.
+    pub fn take_down(&mut self, agenda: &mut Agenda<Event>, name: usize, breaks: u64) {
+        let Some(wall) = self.walls.remove(&name) else { return };
+        let across: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, l)| wall.contains(&l.ends) || wall.contains(&(l.ends.1, l.ends.0)))
+            .map(|(id, _)| *id)
+            .collect();
+        for link in across {
+            if self.rng.percent(breaks) {
+                self.reset(agenda, link, (true, true));
+            }
+        }
+        for way in wall {
+            if !self.is_cut(way) {
+                self.resume(agenda, way.0, way.1);
+            }
+        }
+    }
+
+    /// Makes a direction slow by so many microseconds; by none, as fast as the others.
+    pub fn set_slow(&mut self, from: Place, to: Place, by_us: u64) {
+        self.slow.insert((from, to), by_us);
     }
 
     /// Cuts a direction, or heals it: then what waited goes on.
@@ -178,9 +236,12 @@ impl Network {
 
     /// Heals every direction.
     pub fn heal(&mut self, agenda: &mut Agenda<Event>) {
+        self.slow.clear();
         for (from, to) in std::mem::take(&mut self.cuts) {
             self.resume(agenda, from, to);
         }
+        let walls: Vec<usize> = self.walls.keys().copied().collect();
+        walls.into_iter().for_each(|name| self.take_down(agenda, name, 50));
     }
 
     fn resume(&mut self, agenda: &mut Agenda<Event>, from: Place, to: Place) {

@@ -17,6 +17,7 @@ use quipu_core::wire;
 use super::agenda::Moment;
 use super::network::LinkId;
 use super::server::PORT;
+use super::streams::Streams;
 use crate::disk::SimDisk;
 
 /// A broker's process.
@@ -26,6 +27,8 @@ pub(super) struct Process {
     pub(super) reader: Reader<SimDisk>,
     pub(super) rules: Arc<Rules>,
     pub(super) sessions: BTreeMap<ConnId, Session>,
+    /// Its own streams to other brokers, and theirs to it.
+    pub(super) streams: Streams,
     pub(super) accepted: u64,
     pub(super) queue: Vec<(Mark, StoreOp)>,
     /// The round that the disk is at.
@@ -62,6 +65,7 @@ impl Process {
             store,
             rules: Arc::default(),
             sessions: BTreeMap::new(),
+            streams: Streams::default(),
             accepted: 0,
             queue: Vec::new(),
             round: None,
@@ -77,10 +81,15 @@ impl Process {
         self.sessions.get(&conn).is_some_and(|session| session.link == link)
     }
 
+    /// A name for a connection.
+    pub(super) fn next_conn(&mut self) -> ConnId {
+        self.accepted += 1;
+        ConnId(self.accepted)
+    }
+
     /// Takes a connection in: its name.
     pub(super) fn accept(&mut self, server: usize, link: LinkId) -> ConnId {
-        self.accepted += 1;
-        let conn = ConnId(self.accepted);
+        let conn = self.next_conn();
         let from = Client {
             client_id: String::new(),
             host: format!("/10.0.1.{link}"),

@@ -1,6 +1,7 @@
 //! A broker's process on its machine: the machine, its storage and its connections, driven by events.
 
 mod answers;
+mod peers;
 
 use std::sync::Arc;
 
@@ -50,10 +51,15 @@ pub struct Server {
     pub crash_in_checkpoint: Option<(u64, bool)>,
     /// Why the last start was refused.
     pub refused: Option<String>,
+    /// How often it came back with an empty disk: each time its data directory is another one.
+    pub wipes: u8,
+    /// Of a thousand messages of other brokers so many come again, late.
+    echoes_per_mille: u64,
     process: Option<Process>,
     /// Steps that its brokers have taken.
     turn: u64,
     rng: Rng,
+    echo_rng: Rng,
 }
 
 /// What a server acts upon.
@@ -78,7 +84,7 @@ pub enum Started {
 
 impl Server {
     /// A machine with an empty disk.
-    pub fn new(id: usize, seed: u64, clock: Clock, plan: &ServerPlan) -> Server {
+    pub fn new(id: usize, seed: u64, clock: Clock, plan: &ServerPlan, echoes_per_mille: u64) -> Server {
         let mut rng = Rng::new(seed);
         Server {
             id,
@@ -92,9 +98,12 @@ impl Server {
             stalled_until: 0,
             crash_in_checkpoint: None,
             refused: None,
+            wipes: 0,
+            echoes_per_mille,
             process: None,
             turn: 0,
             rng,
+            echo_rng: Rng::new(!seed),
         }
     }
 
@@ -111,7 +120,7 @@ impl Server {
     /// Before when something in the process cannot happen.
     pub fn waits_until(&self, what: &ServerEvent) -> Moment {
         match what {
-            ServerEvent::Wake => self.paused_until,
+            ServerEvent::Wake | ServerEvent::Dial(_) => self.paused_until,
             ServerEvent::RoundDone | ServerEvent::Read(_) => self.paused_until.max(self.stalled_until),
         }
     }
@@ -119,6 +128,13 @@ impl Server {
     /// The machine inside.
     pub fn broker(&self) -> Option<&Broker> {
         self.process.as_ref().map(|p| &p.broker)
+    }
+
+    /// The id that a data directory gets which is made now.
+    fn directory(&self) -> [u8; 16] {
+        let mut id = [self.id as u8 + 1; 16];
+        id[15] = id[15].wrapping_add(self.wipes << 4);
+        id
     }
 
     /// Starts the process.
@@ -129,13 +145,13 @@ impl Server {
             cluster_id: None,
             new_cluster_id: "c2ltdWxhdGVkLWNsdXN0ZQ".into(),
             node_id: self.id as i32 + 1,
-            directory_id: [self.id as u8 + 1; 16],
+            directory_id: self.directory(),
         };
         let config = BrokerConfig::new(settings(&self.configs));
         let (max_open_files, batches_at_once) = (64, self.batches_at_once);
         let options =
             StoreOptions { max_open_files, batches_at_once, ahead_bytes: 1024, ..StoreOptions::default() };
-        around.watch.starting(&self.disk);
+        around.watch.starting(self.id, &self.disk);
         let (store, found) = match Store::open(self.disk.clone(), options, &fresh, now.wall) {
             Ok(opened) => opened,
             Err(_) if self.disk.is_down() => return Started::Crashed,
@@ -188,6 +204,7 @@ impl Server {
             ServerEvent::Wake => self.wake(around),
             ServerEvent::RoundDone => self.round_done(around),
             ServerEvent::Read(read) => self.read(around, read),
+            ServerEvent::Dial(to) => self.dial(around, to),
         }
     }
 
@@ -209,7 +226,9 @@ impl Server {
 
     /// A connection is gone.
     pub fn lost(&mut self, around: &mut Around<'_>, link: LinkId, conn: ConnId) {
-        let Some(process) = self.process.as_mut().filter(|p| p.has(conn, link)) else { return };
+        let Some(process) = self.process.as_mut().filter(|p| p.has(conn, link)) else {
+            return self.stream_lost(around, link);
+        };
         if let Some(mut session) = process.sessions.remove(&conn) {
             session.replies.close();
             self.step(around, [Input::Gone { conn }]);
@@ -357,7 +376,9 @@ impl Server {
                 self.plan_read(around.agenda, Read::Look(lookup, log, what, below));
             }
             Effect::Rules(rules) => process.rules = rules,
-            Effect::Send { to, .. } => unreachable!("a node alone has nothing to say to broker {to}"),
+            Effect::Send { to, message } => self.say(around, to, &message),
+            // Its links carry what is said whatever the cluster is called.
+            Effect::Cluster(_) => {}
             Effect::Note(note) => self.note(around, &note),
             Effect::Stopped => process.stopped = true,
         }

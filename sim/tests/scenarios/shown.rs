@@ -40,6 +40,7 @@ pub(crate) fn ordered(broker: &Broker, op: &StoreOp) -> String {
             format!("disk: append to {} {}{roll}", name(broker, *log), batches.join(", "))
         }
         StoreOp::Truncate { log, to } => format!("disk: cut {} back to {to}", name(broker, *log)),
+        StoreOp::Restart { log, at, .. } => format!("disk: begin {} anew at {at}", name(broker, *log)),
         StoreOp::Trim { log, start } => format!("disk: {} begins at {start}", name(broker, *log)),
         StoreOp::Remove { log } => format!("disk: remove {}", name(broker, *log)),
         StoreOp::Producers { log, at, table } => {

@@ -47,6 +47,23 @@ fn after_a_power_loss_anywhere_the_state_is_the_last_one_answered_or_the_one_und
 }
 
 #[test]
+fn a_state_that_a_start_has_found_is_there_after_a_power_loss_also_when_it_was_killed_before_its_sync() {
+    for seed in 0..50 {
+        let disk = SimDisk::new(seed);
+        let mut store = filled(&disk, 1);
+        run(&mut store, vec![keep(1)]);
+        disk.crash_after(seed % 2);
+        assert!(store.run(&mut vec![(Mark(9), keep(2))]).is_err());
+        drop(store);
+        disk.restart();
+        let told = found(&open(&disk).1).expect("a kill is no damage");
+        disk.lose_power();
+        disk.restart();
+        assert_eq!(found(&open(&disk).1), Ok(told), "seed {seed}: it has spoken by that");
+    }
+}
+
+#[test]
 fn on_a_full_disk_a_node_votes_all_the_same() {
     let disk = SimDisk::new(1);
     let mut store = filled(&disk, 3);

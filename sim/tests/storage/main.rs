@@ -5,6 +5,7 @@ mod faults;
 mod full;
 mod kept;
 mod power_loss;
+mod restart;
 mod sealed;
 
 use std::cell::Cell;

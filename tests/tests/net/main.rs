@@ -5,6 +5,7 @@ mod ahead;
 mod bad_input;
 mod bounds;
 mod client;
+mod cluster;
 mod order;
 mod peer;
 mod peers;

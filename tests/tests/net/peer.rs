@@ -156,7 +156,7 @@ fn say(correlation: u64, body: Body) -> PeerMessage {
 }
 
 pub(crate) fn number(message: &PeerMessage) -> u64 {
-    let PeerMessage::Quorum(message) = message;
+    let PeerMessage::Quorum(message) = message else { panic!("not of the quorum: {message:?}") };
     message.correlation
 }
 

@@ -36,7 +36,7 @@ fn two_brokers_hear_one_another_and_records_come_as_they_were() {
     b.send(a.id, numbered(2));
     let (from, message) = b.hear();
     assert_eq!((from, number(&message)), (a.id, 1));
-    let PeerMessage::Quorum(message) = message;
+    let PeerMessage::Quorum(message) = message else { panic!("not of the quorum: {message:?}") };
     let Body::Answer(Answer::Records { batches, .. }) = message.body else { panic!("other words") };
     let whole = |batches: &[Batch]| batches.iter().map(Batch::to_bytes).collect::<Vec<_>>();
     assert!(whole(&batches) == whole(&sent), "the same bytes");

@@ -40,8 +40,12 @@ impl Server {
                 .unwrap();
         let mut limits = Limits::of(&config);
         change(&mut limits);
-        let listeners = vec![ListenerOptions { bind: "127.0.0.1:0".parse().unwrap(), advertised: None }];
-        let options = NodeOptions { config, seed: 1, listeners, limits };
+        let listeners = vec![ListenerOptions {
+            name: "PLAINTEXT".into(),
+            bind: "127.0.0.1:0".parse().unwrap(),
+            advertised: None,
+        }];
+        let options = NodeOptions { config, seed: 1, listeners, limits, peer_listen: None };
         let node = runtime.block_on(Node::start(options, store, found)).unwrap();
         Server { address: node.local_addr().unwrap(), node: Some(node), runtime }
     }

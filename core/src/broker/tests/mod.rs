@@ -1,6 +1,7 @@
 //! The broker by itself, on a disk that keeps everything in memory and answers when the test says so.
 
 mod admin;
+mod belonging;
 mod bounds;
 mod delivery;
 mod dialects;
@@ -11,8 +12,10 @@ mod finding;
 mod groups;
 mod quorum;
 mod reading;
+mod replicas;
 mod start;
 mod topics;
+mod trio;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,6 +60,8 @@ struct Rig {
     replies: BTreeMap<Caller, Response>,
     closed: Vec<String>,
     notes: Vec<Note>,
+    /// The cluster that it was told to belong to.
+    cluster: Option<String>,
     /// What was said to other brokers and is not delivered yet.
     sent: Vec<(BrokerId, PeerMessage)>,
     /// Questions to time indexes that are not answered yet.
@@ -78,14 +83,14 @@ impl Rig {
     }
 
     fn over(settings: &[(&str, &str)], logs: Vec<RecoveredLog>) -> Rig {
-        Rig::over_kept(settings, logs, Ok(None))
+        Rig::over_kept(settings, logs, (Ok(None), 42))
     }
 
-    /// The same with what the start finds of elections.
+    /// The same with what the start finds of elections, and the entropy of the run.
     fn over_kept(
         settings: &[(&str, &str)],
         logs: Vec<RecoveredLog>,
-        election: Result<Option<Bytes>, String>,
+        (election, seed): (Result<Option<Bytes>, String>, u64),
     ) -> Rig {
         let mut set = Settings::new();
         settings.iter().for_each(|(name, value)| set.set(name, value).unwrap());
@@ -97,7 +102,7 @@ impl Rig {
         }
         let found = Recovered { identity, clean: true, logs, election, space };
         Rig {
-            broker: Broker::new(BrokerConfig::new(set), 42, found),
+            broker: Broker::new(BrokerConfig::new(set), seed, found),
             now: Now { mono: Instant(1_000_000), wall: Timestamp(1_700_000_000_000) },
             effects: Vec::new(),
             queued: Vec::new(),
@@ -111,6 +116,7 @@ impl Rig {
             replies: BTreeMap::new(),
             closed: Vec::new(),
             notes: Vec::new(),
+            cluster: None,
             sent: Vec::new(),
             looks: Vec::new(),
         }
@@ -139,6 +145,7 @@ impl Rig {
             Effect::Load { load, range } => self.load(load, range),
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
             Effect::Send { to, message } => self.sent.push((to, message)),
+            Effect::Cluster(id) => self.cluster = Some(id),
             Effect::Rules(_) | Effect::Stopped => {}
             Effect::Note(note) => self.notes.push(note),
         }
@@ -175,6 +182,7 @@ impl Rig {
                 StoreOp::Truncate { log, to } => {
                     self.disk.entry(log).or_default().retain(|b| b.header().base_offset < to);
                 }
+                StoreOp::Restart { log, .. } => drop(self.disk.insert(log, Vec::new())),
                 StoreOp::Remove { log } => drop(self.disk.remove(&log)),
                 StoreOp::Election { state } => self.election = Some(state),
                 _ => {}
@@ -332,6 +340,7 @@ fn idempotent(epoch: i16, sequence: i32, value: &str) -> Batch {
 
 /// A log as recovery would have found it.
 fn recovered(log: LogId, batches: &[Batch]) -> RecoveredLog {
+    let start = batches.first().map_or(Offset(0), |b| b.header().base_offset);
     let end = batches.last().map_or(Offset(0), |b| b.header().next_offset());
     let mut epochs: Vec<crate::storage::ops::EpochStart> = Vec::new();
     let mut producers = ProducerTable::default();
@@ -347,6 +356,6 @@ fn recovered(log: LogId, batches: &[Batch]) -> RecoveredLog {
     }
     let bytes = batches.iter().map(|b| b.size() as u64).sum();
     let (first_timestamp, max_timestamp) = (Timestamp(-1), Timestamp(-1));
-    let segments = vec![SegmentSpan { base: Offset(0), bytes, first_timestamp, max_timestamp }];
-    RecoveredLog { log, start: Offset(0), end, segments, epochs, producers, snapshot: None, damage: None }
+    let segments = vec![SegmentSpan { base: start, bytes, first_timestamp, max_timestamp }];
+    RecoveredLog { log, start, end, segments, epochs, producers, snapshot: None, damage: None }
 }

@@ -5,13 +5,13 @@ use crate::broker::door::{Input, Note};
 use crate::cluster::image::MetadataImage;
 use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
 use crate::quorum::Election;
-use crate::storage::ops::StoreOp;
+use crate::storage::ops::{RecoveredLog, StoreOp};
 use crate::wire::ErrorCode;
 
 /// The same data directory under a new broker.
 pub(super) fn restart(rig: Rig) -> Rig {
     let logs = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
-    let mut next = Rig::over_kept(&[], logs, Ok(rig.election.clone()));
+    let mut next = Rig::over_kept(&[], logs, (Ok(rig.election.clone()), 42));
     (next.disk, next.election) = (rig.disk, rig.election);
     next
 }
@@ -135,7 +135,7 @@ fn each_life_leads_the_metadata_log_in_a_later_epoch_whatever_is_left_of_electio
     let kept = |election| {
         let before = Rig::new(&[]);
         let logs = vec![recovered(LogId::METADATA, &before.disk[&LogId::METADATA])];
-        let mut rig = Rig::over_kept(&[], logs, election);
+        let mut rig = Rig::over_kept(&[], logs, (election, 42));
         rig.disk = before.disk;
         rig.wake();
         rig
@@ -173,6 +173,70 @@ fn a_metadata_log_that_lacks_facts_between_its_snapshot_and_its_start_is_refused
         assert!(dead.contains("begins at offset 2") && dead.contains("is missing"), "{dead}");
         assert!(next.queued.is_empty(), "{:?}", next.queued);
     }
+}
+
+/// A broker with the topics `t` and `u`, whose disk has kept a snapshot and lost the metadata log from the second batch on.
+fn behind_its_snapshot() -> (Rig, (Offset, LeaderEpoch, bytes::Bytes)) {
+    let mut rig = Rig::new(&[]);
+    ["t", "u"].into_iter().for_each(|topic| rig.create(topic, 1, &[]));
+    let (at, epoch) = rig.broker.controller.position();
+    let snapshot = (at, epoch, bytes::Bytes::from(rig.broker.controller.image().encode()));
+    rig.disk.get_mut(&LogId::METADATA).expect("the metadata log").truncate(1);
+    (restart_with(rig, snapshot.clone()), snapshot)
+}
+
+fn restart_with(rig: Rig, snapshot: (Offset, LeaderEpoch, bytes::Bytes)) -> Rig {
+    let mut logs: Vec<_> = rig.disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
+    let metadata = logs.iter_mut().find(|l| l.log == LogId::METADATA).expect("the metadata log");
+    metadata.snapshot = Some(snapshot);
+    let mut next = Rig::over_kept(&[], logs, (Ok(rig.election.clone()), 42));
+    (next.disk, next.election) = (rig.disk, rig.election);
+    next
+}
+
+#[test]
+fn a_metadata_log_that_ends_before_its_snapshot_begins_anew_behind_it_and_keeps_what_is_decided_then() {
+    let (mut rig, snapshot) = behind_its_snapshot();
+    rig.wake();
+    let named = |w: &str| w.contains("ends at offset 1") && w.contains("begins anew at offset 3");
+    assert!(rig.notes.iter().any(|n| matches!(n, Note::Warn(w) if named(w))), "{:?}", rig.notes);
+    rig.create("v", 1, &[]);
+    let bases: Vec<Offset> = rig.disk[&LogId::METADATA].iter().map(|b| b.header().base_offset).collect();
+    assert_eq!(bases, [3, 4].map(Offset), "nothing of the old log is left, and there is no gap");
+    let mut next = restart_with(rig, snapshot);
+    next.wake();
+    assert!(!next.notes.iter().any(|n| matches!(n, Note::Warn(_))), "{:?}", next.notes);
+    let topics = ["t", "u", "v"].map(|topic| next.broker.log_of(topic, 0).is_ok());
+    assert_eq!(topics, [true; 3]);
+}
+
+#[test]
+fn nothing_is_appended_to_a_metadata_log_before_it_has_begun_anew_and_it_is_the_first_thing_done() {
+    let (mut rig, snapshot) = behind_its_snapshot();
+    rig.prompt = false;
+    rig.wake();
+    let (at, epoch) = (snapshot.0, Some(snapshot.1));
+    let StoreOp::Restart { log: LogId::METADATA, at: to, epoch: of } = rig.queued[0].1 else {
+        panic!("{:?}", rig.queued)
+    };
+    assert_eq!((to, of), (at, epoch));
+    let log = &rig.broker.partitions[&LogId::METADATA].log;
+    assert_eq!((log.start(), log.high(), log.end(), log.flushed()), (at, at, at, Offset(0)));
+    rig.complete(&[]);
+    assert_eq!(rig.broker.partitions[&LogId::METADATA].log.flushed(), at);
+}
+
+#[test]
+fn a_voter_whose_log_begins_anew_counts_as_far_as_its_snapshot_goes() {
+    let (alone, snapshot) = behind_its_snapshot();
+    let batches = &alone.disk[&LogId::METADATA];
+    let metadata = RecoveredLog { snapshot: Some(snapshot.clone()), ..recovered(LogId::METADATA, batches) };
+    let voters = [("node.id", "1"), ("quipu.voters", "1@a:1,2@b:1,3@c:1")];
+    let mut rig = Rig::over_kept(&voters, vec![metadata], (Ok(alone.election.clone()), 42));
+    rig.wake();
+    let log = &rig.broker.partitions[&LogId::METADATA].log;
+    let newest = log.epochs().last().map(|last| (last.epoch, last.start));
+    assert_eq!((newest, log.end()), (Some((snapshot.1, snapshot.0)), snapshot.0));
 }
 
 #[test]

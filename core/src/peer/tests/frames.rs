@@ -16,6 +16,7 @@ fn batches_of(message: PeerMessage) -> Vec<Batch> {
             Body::Answer(Answer::Records { batches, .. }) => batches,
             other => panic!("no records: {other:?}"),
         },
+        other => panic!("not of the quorum: {other:?}"),
     }
 }
 

@@ -38,7 +38,10 @@ fn everybody_else_is_refused_with_what_is_wrong_and_where_to_look() {
     let good = me(1, Some("A")).hello(BrokerId(2));
     refused(&Hello { protocol: 2, ..good.clone() }, &["version 2", "upgrade"]);
     refused(&Hello { protocol: 0, ..good.clone() }, &["version 0"]);
-    refused(&Hello { cluster: Some("B".into()), ..good.clone() }, &["\"A\"", "\"B\"", "meta.properties"]);
+    refused(
+        &Hello { cluster: Some("B".into()), ..good.clone() },
+        &["\"A\"", "\"B\"", "empty data directory"],
+    );
     refused(&Hello { to: BrokerId(3), ..good.clone() }, &["looks for broker 3", "quipu.voters"]);
     refused(&Hello { from: BrokerId(9), ..good.clone() }, &["no broker 9", "[1, 3]", "quipu.voters"]);
     refused(&Hello { from: BrokerId(2), ..good.clone() }, &["two brokers", "node.id=2"]);

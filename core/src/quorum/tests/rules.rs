@@ -226,6 +226,46 @@ fn the_records_of_an_earlier_epoch_are_committed_with_the_first_one_of_this() {
 }
 
 #[test]
+fn a_fetch_with_nothing_to_answer_is_answered_before_its_sender_gives_the_leader_up() {
+    let mut one = One::elected(&[1], 2);
+    one.quorum.config.times.request = one.quorum.config.times.fetch * 4;
+    let tip = Tip { epoch: LeaderEpoch(2), end: Offset(2) };
+    let fetch = || Body::Question(Question::Fetch(Fetch { by: voter(2), tip, flushed: Offset(2) }));
+    let serves = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Serve(_)));
+    assert!(serves(&one.hear(2, 2, 70, fetch())), "the high watermark is news");
+    let (now, patience) = (one.now, one.quorum.config.times.fetch);
+    assert!(!serves(&one.hear(2, 2, 71, fetch())), "it waits for something to answer");
+    assert!((0..5).any(|_| serves(&one.wait())) && one.now < now + patience);
+}
+
+#[test]
+fn a_leader_given_up_is_followed_again_once_it_says_itself_that_it_leads_and_on_nobody_elses_word() {
+    let led_by_2 = Election { epoch: LeaderEpoch(3), voted: None, leader: Some(BrokerId(2)) };
+    let mut one = One::new(&[3], led_by_2);
+    one.settle();
+    let given_up = |one: &mut One| {
+        (0..10).map(|_| one.wait()).find(|out| out.iter().any(is_vote)).expect("it asks for votes")
+    };
+    let asked = questions(&given_up(&mut one));
+    let number = |of: i32| asked.iter().rev().find(|(to, _)| *to == of).expect("it was asked").1;
+    let refused = |id| Answer::Vote { by: voter(id), granted: false, leader: Some(BrokerId(2)) };
+    let fetches =
+        |out: &[Output]| out.iter().any(|o| matches!(o, Output::Send(to, m) if to.0 == 2 && is_fetch(m)));
+    let out = one.answer(3, 3, number(3), refused(3));
+    assert!(!fetches(&out), "3 may not know yet that 2 is gone");
+    let out = one.answer(2, 3, number(2), refused(2));
+    assert!(fetches(&out), "{out:?}");
+}
+
+fn is_vote(output: &Output) -> bool {
+    matches!(output, Output::Send(_, Message { body: Body::Question(Question::Vote(_)), .. }))
+}
+
+fn is_fetch(message: &Message) -> bool {
+    matches!(message.body, Body::Question(Question::Fetch(_)))
+}
+
+#[test]
 fn an_old_diverging_answer_cuts_nothing() {
     let mut one = One::new(&[1, 1, 1], Election { epoch: LeaderEpoch(1), ..Election::default() });
     let out = one.hear(2, 3, 1, Body::Question(Question::Begin));

@@ -4,7 +4,6 @@ use super::controller::Image;
 use super::node::{Process, Role, SHAPE, Write};
 use super::world::{CONTROLLER, LAG_MAX, LIMITS, RETRY, Talk, World};
 use crate::ids::{BrokerId, LogId};
-use crate::log::Log;
 use crate::record::Batch;
 use crate::replica::asking::Asking;
 use crate::replica::following::{Following, Step};
@@ -125,9 +124,7 @@ impl World {
                 self.tell(format!("{id} cuts {log:?} from {from} to {to}"));
             }
             Step::Restart(at) => {
-                replica.log.clear_tail(&mut process.space);
-                replica.log = Log::begun_at(log, at);
-                replica.restarts += 1;
+                replica.log.restart(at, None, &mut process.space);
                 self.store(id, log, Write::Restart(at));
                 self.seen.restarts += 1;
                 self.tell(format!("{id} begins {log:?} anew at {at}"));

@@ -87,8 +87,6 @@ pub(super) struct Replica {
     pub(super) role: Role,
     /// Who waits for an acknowledgement: where the record ends.
     pub(super) waiting: Vec<Offset>,
-    /// How often it began anew: no completion of before counts.
-    pub(super) restarts: u64,
 }
 
 /// A write under way: when it is done, and how often its log had been cut when it was told.
@@ -112,14 +110,9 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn store(&mut self, due: Instant, log: LogId, write: Write) {
         self.replicas.get_mut(&log).expect("it is kept here").kept.write(write.clone());
-        let cuts = cuts_of(&self.replicas[&log]);
+        let cuts = self.replicas[&log].log.cuts();
         self.writes.push_back(UnderWay { due, log, cuts, write });
     }
-}
-
-/// How often a log was cut, or began anew.
-pub(super) fn cuts_of(replica: &Replica) -> u64 {
-    replica.log.cuts() + replica.restarts * 1_000_000
 }
 
 pub(super) fn log_id(number: u8) -> LogId {

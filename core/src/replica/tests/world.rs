@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::controller::{Controller, Image};
-use super::node::{Kept, Node, Process, Replica, Role, SHAPE, UnderWay, Write, cuts_of, log_id, recovered};
+use super::node::{Kept, Node, Process, Replica, Role, SHAPE, UnderWay, Write, log_id, recovered};
 use crate::ids::{BrokerId, LogId, Offset};
 use crate::log::AppendContext;
 use crate::log::tail::TailSpace;
@@ -141,13 +141,7 @@ impl World {
         let mut space = TailSpace::new(1 << 22);
         let of = |(log, kept): (&LogId, &Kept)| {
             let found = recovered(*log, kept, &mut space);
-            let replica = Replica {
-                log: found,
-                kept: kept.clone(),
-                role: Role::Idle,
-                waiting: Vec::new(),
-                restarts: 0,
-            };
+            let replica = Replica { log: found, kept: kept.clone(), role: Role::Idle, waiting: Vec::new() };
             (*log, replica)
         };
         let replicas = self.node(id).disk.iter().map(of).collect();
@@ -399,7 +393,7 @@ impl World {
     fn written(&mut self, id: i32, write: UnderWay) {
         let Process { asking, replicas, .. } = self.running(id);
         let replica = replicas.get_mut(&write.log).expect("it is kept here");
-        if cuts_of(replica) != write.cuts {
+        if replica.log.cuts() != write.cuts {
             return;
         }
         match write.write {

@@ -13,7 +13,8 @@ pub fn check(history: &History) -> Verdict {
         }
         let found: BTreeMap<u64, i64> =
             log.records.iter().map(|(offset, number, _)| (*number, *offset)).collect();
-        let sends = history.sends.iter().enumerate().filter(|(_, s)| s.partition == *of && s.acks != 0);
+        let sends =
+            history.sends.iter().enumerate().filter(|(_, s)| s.partition == *of && history.promises(s));
         for (number, sent) in sends {
             let Fate::Done(offset) = sent.fate else { continue };
             let deleted = match offset {

@@ -1,18 +1,22 @@
 //! M6: the committed metadata is what all facts ever committed come to, also after a snapshot and a replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::door::{Effect, Note};
 use quipu_core::cluster::facts::{ConfigOwner, Fact};
 use quipu_core::cluster::image::MetadataImage;
-use quipu_core::ids::{LogId, TopicId};
+use quipu_core::ids::{BrokerId, LogId, TopicId};
 use quipu_core::record::{Batch, Records};
 use quipu_core::storage::ops::{Recovered, StoreOp};
 
-use crate::claims::{Claim, Verdict};
+use crate::canon::Canon;
+use crate::claims::{Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::watch::Scene;
+
+/// So many facts are shown where they do not come to what is there.
+const LAST_SHOWN: usize = 20;
 
 /// The claim.
 pub struct MetadataIsAFold {
@@ -26,6 +30,8 @@ struct Facts {
     /// Appended and not committed, with their offsets.
     pending: Vec<(i64, Fact)>,
     ready: bool,
+    /// Up to where facts are in the fold, among several brokers.
+    folded: i64,
     /// There is something new to compare.
     moved: bool,
 }
@@ -35,6 +41,8 @@ struct Facts {
 struct Fold {
     topics: BTreeMap<TopicId, Topic>,
     incarnations: BTreeMap<i32, u64>,
+    /// Brokers that are registered and may not lead now.
+    away: BTreeSet<i32>,
     configs: BTreeMap<ConfigOwner, BTreeMap<String, String>>,
     next_producer_id: i64,
 }
@@ -70,10 +78,17 @@ impl Claim for MetadataIsAFold {
         facts.commit(log.map_or(0, |l| l.end.0));
         facts.pending.clear();
         facts.ready = false;
+        if self.brokers.len() > 1 {
+            self.brokers[server] = Facts::default();
+        }
         Ok(())
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        if self.brokers.len() > 1 {
+            // What is committed among several, no one of them says.
+            return Ok(());
+        }
         let facts = &mut self.brokers[scene.server];
         match effect {
             Effect::Store { op: StoreOp::Append { log: LogId::METADATA, batches, .. }, .. } => {
@@ -84,6 +99,11 @@ impl Claim for MetadataIsAFold {
             Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. } => {
                 facts.pending.retain(|(offset, _)| *offset < to.0);
             }
+            Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, at, .. }, .. } => {
+                // A snapshot holds everything below, and nothing is left of what was beyond.
+                facts.commit(at.0);
+                facts.pending.clear();
+            }
             Effect::Note(Note::Committed { log: LogId::METADATA, high }) => facts.commit(high.0),
             Effect::Note(Note::Ready) => (facts.ready, facts.moved) = (true, true),
             _ => {}
@@ -91,7 +111,26 @@ impl Claim for MetadataIsAFold {
         Ok(())
     }
 
+    /// Of several brokers each has taken over what is committed, from its beginning to where it says, and nothing else.
+    fn stepped_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>) -> Verdict {
+        let facts = &mut self.brokers[scene.server];
+        let to = scene.broker.metadata_position().0;
+        if to == facts.folded || scene.damaged || cluster.canon.torn || scene.broker.quorum().is_none() {
+            return Ok(());
+        }
+        facts.advance(cluster.canon, to)?;
+        same(&facts.fold, &of_image(scene.broker.image())).map_err(|why| {
+            let all: Vec<&(i64, Fact)> =
+                cluster.canon.batches.iter().flat_map(|b| cluster.canon.facts(b)).collect();
+            let last = &all[all.len().saturating_sub(LAST_SHOWN)..];
+            format!("{why}; the last facts: {last:?}")
+        })
+    }
+
     fn stepped(&mut self, scene: &Scene<'_>, _: &Ghost) -> Verdict {
+        if self.brokers.len() > 1 {
+            return Ok(());
+        }
         let facts = &mut self.brokers[scene.server];
         if facts.ready && !scene.damaged && std::mem::take(&mut facts.moved) {
             same(&facts.fold, &of_image(scene.broker.image()))?;
@@ -106,6 +145,19 @@ fn read(batch: &Batch) -> Result<Vec<(i64, Fact)>, String> {
 }
 
 impl Facts {
+    /// Takes what is committed up to there.
+    fn advance(&mut self, canon: &Canon, to: i64) -> Verdict {
+        if to < self.folded || to > canon.end() {
+            let (folded, end) = (self.folded, canon.end());
+            return Err(format!("facts up to {to} are taken over, after {folded}, and {end} are committed"));
+        }
+        let first = canon.batches.partition_point(|b| b.next <= self.folded);
+        let more = canon.batches[first..].iter().take_while(|b| b.next <= to);
+        more.flat_map(|b| canon.facts(b)).for_each(|(_, fact)| self.fold.take(fact.clone()));
+        self.folded = to;
+        Ok(())
+    }
+
     fn commit(&mut self, below: i64) {
         let committed = self.pending.partition_point(|(offset, _)| *offset < below);
         self.moved |= committed > 0;
@@ -122,12 +174,13 @@ impl Fold {
                 led.filter(|(leader, _)| *leader == broker.0).for_each(|(_, epoch)| *epoch += 1);
             }
             Fact::TopicCreated { id, name, replicas, configs } => {
-                let partitions = replicas.iter().map(|r| (r[0].0, 0)).collect();
+                let partitions = replicas.iter().map(|r| (self.first(r), 0)).collect();
                 self.topics.insert(id, Topic { name, configs, partitions });
             }
             Fact::PartitionsAdded { id, replicas } => {
+                let more: Vec<(i32, i32)> = replicas.iter().map(|r| (self.first(r), 0)).collect();
                 if let Some(topic) = self.topics.get_mut(&id) {
-                    topic.partitions.extend(replicas.iter().map(|r| (r[0].0, 0)));
+                    topic.partitions.extend(more);
                 }
             }
             Fact::TopicDeleted { id } => drop(self.topics.remove(&id)),
@@ -144,14 +197,34 @@ impl Fold {
         }
     }
 
+    /// Who leads a new partition: the first of its replicas that is there.
+    fn first(&self, replicas: &[BrokerId]) -> i32 {
+        replicas.iter().find(|id| !self.away.contains(&id.0)).map_or(-1, |id| id.0)
+    }
+
+    /// Whether this run of a broker is the one that is registered.
+    fn is(&self, broker: BrokerId, run: u64) -> bool {
+        self.incarnations.get(&broker.0) == Some(&run)
+    }
+
     /// What only a cluster of several brokers says.
     fn take_of_several(&mut self, fact: Fact) {
         match fact {
             Fact::BrokerRegistered { broker, incarnation, .. } => {
                 self.incarnations.insert(broker.0, incarnation);
+                self.away.insert(broker.0);
             }
-            Fact::BrokerUnregistered { broker, incarnation } => {
-                self.incarnations.retain(|id, run| (*id, *run) != (broker.0, incarnation));
+            Fact::BrokerFenced { broker, incarnation } | Fact::BrokerStopping { broker, incarnation }
+                if self.is(broker, incarnation) =>
+            {
+                self.away.insert(broker.0);
+            }
+            Fact::BrokerUnfenced { broker, incarnation } if self.is(broker, incarnation) => {
+                self.away.remove(&broker.0);
+            }
+            Fact::BrokerUnregistered { broker, incarnation } if self.is(broker, incarnation) => {
+                self.incarnations.remove(&broker.0);
+                self.away.remove(&broker.0);
             }
             Fact::PartitionChanged { topic, partition, change } => {
                 let known =
@@ -182,11 +255,12 @@ fn of_image(image: &MetadataImage) -> Fold {
     };
     let incarnations: BTreeMap<i32, u64> =
         image.brokers().iter().map(|(id, r)| (id.0, r.incarnation)).collect();
-    let owners = incarnations.keys().map(|id| ConfigOwner::Broker(quipu_core::ids::BrokerId(*id)));
+    let owners = incarnations.keys().map(|id| ConfigOwner::Broker(BrokerId(*id)));
     let owners = owners.chain([ConfigOwner::Cluster]);
     Fold {
         topics: image.topics().map(|t| (t.id, topic(t))).collect(),
         configs: owners.filter_map(|of| Some((of, image.broker_configs(of)?.clone()))).collect(),
+        away: image.brokers().iter().filter(|(_, r)| !r.is_active()).map(|(id, _)| id.0).collect(),
         incarnations,
         next_producer_id: image.next_producer_id(),
     }
@@ -202,8 +276,6 @@ fn same(fold: &Fold, image: &Fold) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use quipu_core::ids::BrokerId;
-
     use super::*;
 
     fn facts() -> Vec<Fact> {
@@ -251,6 +323,13 @@ mod tests {
             let expected = lost <= 1;
             assert_eq!(same(&fold(&all), &image(&rest)).is_ok(), expected, "fact {lost}");
         }
+    }
+
+    #[test]
+    fn facts_that_are_not_committed_are_not_taken_over_and_those_that_are_may_be_one_by_one() {
+        let mut facts = Facts::default();
+        assert!(facts.advance(&Canon::formed(3), 1).is_err());
+        assert!(facts.advance(&Canon::formed(3), 0).is_ok());
     }
 
     #[test]

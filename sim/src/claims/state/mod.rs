@@ -1,5 +1,10 @@
 //! What must be true of every broker after every step.
 
+pub mod m01;
+pub mod m02;
+pub mod m03;
+pub mod m04;
+pub mod m05;
 pub mod m06;
 pub mod p03;
 pub mod p05;

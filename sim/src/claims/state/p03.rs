@@ -40,23 +40,23 @@ impl Claim for RecoveryIsIdempotent {
         self.damaged = true;
     }
 
-    fn starting(&mut self, disk: &SimDisk) -> Verdict {
+    fn starting(&mut self, server: usize, disk: &SimDisk) -> Verdict {
         let damaged = self.damaged;
         if self.rng.below(EVERY) != 0 || disk.is_full() {
             return Ok(());
         }
         let once = copy(disk);
         // A disk that does not open is for others to judge: the start that comes next says why.
-        let Ok(first) = recover(&once) else { return Ok(()) };
+        let Ok(first) = recover(server, &once) else { return Ok(()) };
         once.restart();
-        same(&first, &recover(&once), damaged).map_err(|why| format!("recovered twice: {why}"))?;
+        same(&first, &recover(server, &once), damaged).map_err(|why| format!("recovered twice: {why}"))?;
         let broken = copy(disk);
         let operations = self.rng.below(OPERATIONS);
         broken.crash_after(operations);
-        let stopped = recover(&broken).is_err();
+        let stopped = recover(server, &broken).is_err();
         broken.calm();
         broken.restart();
-        same(&first, &recover(&broken), damaged).map_err(|why| {
+        same(&first, &recover(server, &broken), damaged).map_err(|why| {
             format!("stopped after {operations} operations ({stopped}), then recovered: {why}")
         })
     }
@@ -69,9 +69,14 @@ fn copy(disk: &SimDisk) -> SimDisk {
     copy
 }
 
-fn recover(disk: &SimDisk) -> Result<Recovered, String> {
-    let fresh =
-        FreshIdentity { cluster_id: None, new_cluster_id: "copy".into(), node_id: 1, directory_id: [1; 16] };
+fn recover(server: usize, disk: &SimDisk) -> Result<Recovered, String> {
+    let node_id = server as i32 + 1;
+    let fresh = FreshIdentity {
+        cluster_id: None,
+        new_cluster_id: "copy".into(),
+        node_id,
+        directory_id: [node_id as u8; 16],
+    };
     let options =
         StoreOptions { synced: true, max_open_files: 64, ahead_bytes: 1024, ..StoreOptions::default() };
     Store::open(disk.clone(), options, &fresh, Timestamp(0))
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn another_end_a_missing_log_and_a_refusal_are_seen_and_the_same_is_fine() {
         let disk = SimDisk::new(1);
-        let mut found = recover(&disk).unwrap();
+        let mut found = recover(0, &disk).unwrap();
         found.logs.push(RecoveredLog {
             log: LogId::METADATA,
             start: Offset(0),

@@ -11,7 +11,19 @@ use crate::ghost::{self, Ghost, GhostLog};
 use crate::watch::Scene;
 
 /// The claim.
-pub struct CommittedStays;
+pub struct CommittedStays {
+    /// One of several disks has forgotten what it had acknowledged, and does not know it: who follows that broker cuts what it lacks.
+    /// Whether metadata may go then is for M4 to say.
+    is_excused: bool,
+    several: bool,
+}
+
+impl CommittedStays {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> CommittedStays {
+        CommittedStays { is_excused: false, several: servers > 1 }
+    }
+}
 
 impl Claim for CommittedStays {
     fn id(&self) -> &'static str {
@@ -22,8 +34,21 @@ impl Claim for CommittedStays {
         "the committed prefix of a log never changes"
     }
 
+    fn forgets(&mut self, _: usize) {
+        self.is_excused = self.several;
+    }
+
     fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
-        let Effect::Store { op: StoreOp::Truncate { log, to }, .. } = effect else { return Ok(()) };
+        // Also a log that begins anew does so where everything below was committed, or further on.
+        let Effect::Store {
+            op: StoreOp::Truncate { log, to } | StoreOp::Restart { log, at: to, .. }, ..
+        } = effect
+        else {
+            return Ok(());
+        };
+        if self.is_excused {
+            return Ok(());
+        }
         match before.logs.get(log) {
             Some(ghost) if to.0 < ghost.committed => {
                 Err(format!("{log:?} is cut back to {to}, but {} was committed", ghost.committed))
@@ -45,7 +70,8 @@ impl Claim for CommittedStays {
             return Ok(());
         }
         let files = disk.paths();
-        for (id, ghost) in &before.logs {
+        let excused = self.is_excused;
+        for (id, ghost) in before.logs.iter().filter(|_| !excused) {
             let Some(log) = found.logs.iter().find(|l| l.log == *id) else {
                 // A removal that was ordered may have been done although the process did not live to say so.
                 lost_whole(*id, ghost)?;

@@ -31,6 +31,7 @@ impl Claim for MarksAdvance {
     }
 
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
+        let several = self.seen.len() > 1;
         let seen = &mut self.seen[scene.server];
         for (log, topic, _) in scene.logs() {
             let now = (log.high().0, log.start().0);
@@ -40,6 +41,8 @@ impl Claim for MarksAdvance {
             // committed is known once the quorum has a leader again, and not before.
             let committed = ghost.logs.get(&log.id()).map_or(0, |known| known.committed);
             let known = log.id() != LogId::METADATA || scene.broker.is_ready();
+            // Of several brokers none knows before the leader of a log tells it.
+            let known = known && !several;
             if !scene.damaged && known {
                 advances(topic, log.id().partition, (committed, now.1), now)?;
             }

@@ -64,7 +64,7 @@ mod tests {
         let mut batch = BatchBuilder::plain(Timestamp(1), &[(None, Some(Bytes::from_static(b"v")))]);
         batch.stamp(Offset(0), LeaderEpoch(0));
         let mut ghost = Ghost::default();
-        ghost.effect(&append(batch.clone()));
+        ghost.effect(&append(batch.clone()), |_| None);
         let disk = SimDisk::new(1);
         let dir = format!("t-0-{}", LOG.topic);
         disk.create_dir(&dir).unwrap();

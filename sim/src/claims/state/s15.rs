@@ -90,7 +90,8 @@ impl Claim for ProducersAreAFold {
         }
         for (log, topic, offline) in scene.logs() {
             let (fresh, known) = (seen.insert(log.id()), ghost.logs.get(&log.id()));
-            let Some(known) = known.filter(|_| !offline && (fresh || all)) else { continue };
+            let judged = !offline && (fresh || all);
+            let Some(known) = known.filter(|_| judged) else { continue };
             let found =
                 |b: &Written| before.get(&(log.id(), b.base)).map_or(i64::MAX, |at| *at).min(b.max_timestamp);
             let at = |b: &Written| heard.get(&(log.id(), b.base)).copied().unwrap_or_else(|| found(b));

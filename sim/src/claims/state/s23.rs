@@ -1,6 +1,6 @@
 //! S23: records are removed from the front of a log because somebody asked for it, or because they are old or too many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Effect, Input, Request};
@@ -20,6 +20,8 @@ pub struct RemovedForAReason {
     asked: Vec<BTreeMap<(String, i32), i64>>,
     /// Removed in this step: from which offset to which.
     removed: Vec<(LogId, i64, i64)>,
+    /// Among several brokers: the logs that were ever cut, by broker.
+    cut: BTreeSet<(usize, LogId)>,
 }
 
 /// What a topic keeps.
@@ -34,7 +36,7 @@ struct Keep {
 impl RemovedForAReason {
     /// For so many brokers.
     pub fn new(servers: usize) -> RemovedForAReason {
-        RemovedForAReason { asked: vec![BTreeMap::new(); servers], removed: Vec::new() }
+        RemovedForAReason { asked: vec![BTreeMap::new(); servers], removed: Vec::new(), cut: BTreeSet::new() }
     }
 }
 
@@ -62,7 +64,12 @@ impl Claim for RemovedForAReason {
         }
     }
 
-    fn told(&mut self, _: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
+    fn told(&mut self, scene: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
+        if let Effect::Store { op: StoreOp::Truncate { log, .. }, .. } = effect
+            && self.asked.len() > 1
+        {
+            self.cut.insert((scene.server, *log));
+        }
         if let Effect::Store { op: StoreOp::Trim { log, start }, .. } = effect {
             self.removed.push((*log, before.logs.get(log).map_or(0, |g| g.start), start.0));
         }
@@ -77,6 +84,10 @@ impl Claim for RemovedForAReason {
             // The offsets of groups and the metadata are no subject of retention.
             let topic = scene.broker.image().topic_by_id(log.topic).filter(|t| t.name != GROUP_OFFSETS);
             let (Some(topic), Some(known)) = (topic, ghost.logs.get(&log)) else { continue };
+            if self.asked.len() > 1 && (!scene.broker.leads(log) || self.cut.contains(&(scene.server, log))) {
+                // A follower's log begins where its leader's does; and of a segment that was cut, what is left is not measured yet.
+                continue;
+            }
             let asked = self.asked[scene.server].get(&(topic.name.clone(), log.partition));
             if start <= asked.copied().unwrap_or(0) {
                 continue;

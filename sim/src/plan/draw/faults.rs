@@ -29,7 +29,7 @@ pub(super) fn draw(rng: &mut Rng, course: &Course, users: usize) -> Vec<FaultPla
 /// What comes with some faults: a bit that flips is often found at the next start only, or by the first append after it; on
 /// a slow disk much is in the round that finds it full, or that a checkpoint is in; and a broker is killed again while it
 /// reads the groups' logs, on a disk that is slow enough for that.
-fn company(rng: &mut Rng, fault: &FaultPlan) -> Vec<FaultPlan> {
+pub(super) fn company(rng: &mut Rng, fault: &FaultPlan) -> Vec<FaultPlan> {
     let at = |at_ms: u64, what| FaultPlan { at_ms, what };
     let struck_at = fault.at_ms;
     match fault.what {
@@ -63,7 +63,7 @@ fn chance(kind: u64) -> u64 {
 }
 
 /// When faults strike.
-fn draw_times(rng: &mut Rng, course: &Course) -> Vec<u64> {
+pub(super) fn draw_times(rng: &mut Rng, course: &Course) -> Vec<u64> {
     let gap = 300 + rng.below(3_000);
     let mut times = Vec::new();
     for (from, to) in course.bursts() {
@@ -81,7 +81,7 @@ fn draw_times(rng: &mut Rng, course: &Course) -> Vec<u64> {
     times
 }
 
-fn draw_fault(rng: &mut Rng, kind: u64, users: usize, times: u64) -> Fault {
+pub(super) fn draw_fault(rng: &mut Rng, kind: u64, users: usize, times: u64) -> Fault {
     let server = 0;
     let user = rng.below(users as u64) as usize;
     let down_ms = (10 + rng.below(2_000)) * times;

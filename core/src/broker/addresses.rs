@@ -1,0 +1,54 @@
+//! Where clients are told to find brokers, the controller and the coordinators of groups.
+
+use crate::broker::Broker;
+use crate::broker::door::Client;
+use crate::cluster::brokers::Endpoint;
+use crate::cluster::names;
+use crate::ids::{BrokerId, LogId};
+
+/// A broker as clients are told of it: its id, host, port and rack.
+pub(super) type Reached = (BrokerId, String, u16, Option<String>);
+
+impl Broker {
+    /// The brokers that a client may talk to, at the listener that it uses: this one alone, or all of the cluster that take part.
+    pub(super) fn reached_by(&self, from: &Client) -> Vec<Reached> {
+        if self.is_alone() {
+            let (host, port) = from.advertised.clone();
+            return vec![(self.me, host, port, None)];
+        }
+        let brokers = self.controller.image().brokers().iter().filter(|(_, r)| !r.fenced);
+        let told = brokers.filter_map(|(id, registration)| {
+            let at = self.endpoint_for(from, &registration.endpoints)?;
+            Some((*id, at.host.clone(), at.port, registration.rack.clone()))
+        });
+        told.collect()
+    }
+
+    /// The endpoint of another broker under the name of the listener that this client came in by (Kafka: `listener.name`); the first
+    /// one where there is none of that name.
+    fn endpoint_for<'a>(&self, from: &Client, endpoints: &'a [Endpoint]) -> Option<&'a Endpoint> {
+        let mine = self.member.endpoints().iter();
+        let name = mine
+            .filter(|e| (e.host.as_str(), e.port) == (from.advertised.0.as_str(), from.advertised.1))
+            .map(|e| e.listener.as_str())
+            .next();
+        endpoints.iter().find(|e| Some(e.listener.as_str()) == name).or(endpoints.first())
+    }
+
+    /// Who coordinates a group; `None` while nobody does.
+    pub(super) fn coordinator_of(&self, group: &str, from: &Client) -> Option<Reached> {
+        if self.is_alone() {
+            return self.reached_by(from).pop();
+        }
+        let topic = self.controller.image().topic(names::GROUP_OFFSETS)?;
+        let log = LogId { topic: topic.id, partition: self.groups.shard_of(group) };
+        let leader = self.controller.image().partition(log)?.leader?;
+        self.reached_by(from).into_iter().find(|(id, ..)| *id == leader)
+    }
+
+    /// The id of the controller that clients are told: any broker takes what a controller decides.
+    pub(super) fn controller_told(&self) -> i32 {
+        let active = self.known_controller().filter(|id| self.alive.contains_key(id));
+        active.unwrap_or(self.me).0
+    }
+}

@@ -1,0 +1,213 @@
+//! The leader's end of replication: followers ask and are answered, the high watermark rises, in-sync replicas are proposed.
+
+use crate::broker::replication::Reading;
+use crate::broker::turn::Turn;
+use crate::broker::{Broker, Replica};
+use crate::ids::{BrokerId, LogId};
+use crate::log::ForReplica;
+use crate::peer::message::{Carried, PeerMessage, ToController};
+use crate::record::Batch;
+use crate::replica::Role;
+use crate::replica::isr::{NotChanged, Proposal};
+use crate::replica::leading::Terms;
+use crate::replica::messages::{
+    Incarnation, News, PartitionAnswer, Position, Refusal, ReplicaAnswer, ReplicaFetch, ReplicaFlushed,
+};
+use crate::replica::serving::{Found, Received, Room};
+use crate::storage::ops::LogRange;
+
+use super::start::Purpose;
+
+/// Partitions of one answer whose records are read from disk: each is held in memory until the answer goes.
+const READS_AT_ONCE: usize = 4;
+
+impl Broker {
+    /// A follower asks.
+    pub(super) fn follower_asks(&mut self, turn: &mut Turn, from: BrokerId, fetch: &ReplicaFetch) {
+        let now = turn.now.mono;
+        let known = self.controller.image().brokers().get(&from).map(|r| Incarnation(r.incarnation));
+        match self.replication.serving.receive(now, from, fetch, known) {
+            Received::Dropped => {}
+            Received::Resync => {
+                let (correlation, incarnation) = (fetch.correlation, fetch.incarnation);
+                let answer = ReplicaAnswer { correlation, incarnation, resync: true, partitions: Vec::new() };
+                self.tell(turn, from, PeerMessage::ReplicaAnswer(answer));
+            }
+            Received::Parked => {
+                for (log, position) in &fetch.partitions {
+                    if let Some(Partition { role: Role::Leads(leading), log: data, .. }) =
+                        self.partitions.get_mut(log)
+                    {
+                        leading.fetched(now, (from, fetch.incarnation), position, data);
+                        self.replication.touch(*log);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A follower's disk has come further.
+    pub(super) fn follower_flushed(&mut self, turn: &mut Turn, from: BrokerId, flushed: &ReplicaFlushed) {
+        let now = turn.now.mono;
+        for (log, epoch, to) in &flushed.logs {
+            if let Some(Partition { role: Role::Leads(leading), log: data, .. }) =
+                self.partitions.get_mut(log)
+                && leading.flushed(now, (from, flushed.incarnation), *epoch, *to, data)
+            {
+                self.replication.touch(*log);
+            }
+        }
+    }
+
+    /// Looks at a partition that is led here: what is committed now, and who should be in sync.
+    pub(super) fn advance(&mut self, turn: &mut Turn, log: LogId) {
+        let min_isr = self.topic_config(log.topic).min_insync_replicas as usize;
+        let lag_max = self.config.cluster.lag_max;
+        let terms = Terms { lag_max, min_isr, retry: self.config.cluster.fetch_patience, alive: &self.alive };
+        let Some(partition) = self.partitions.get_mut(&log) else { return };
+        let Role::Leads(leading) = &mut partition.role else { return };
+        let now = turn.now.mono;
+        if partition.log.raise_high(leading.high(now, &partition.log, &terms)) {
+            self.moved.insert(log);
+        }
+        if !leading.is_shared() {
+            return;
+        }
+        let proposal = leading
+            .resend(now, &terms)
+            .or_else(|| leading.shrink(now, &partition.log, &terms))
+            .or_else(|| leading.expand(now, &partition.log, &terms));
+        if let Some(proposal) = proposal {
+            turn.info(told(partition, log, &proposal));
+            self.replication.proposals.push((log, proposal));
+        }
+    }
+
+    /// The active controller has not done what was proposed.
+    pub(super) fn isr_refused(&mut self, turn: &mut Turn, refused: &[(LogId, i32, NotChanged)]) {
+        let (now, retry) = (turn.now.mono, self.config.cluster.fetch_backoff);
+        for (log, partition_epoch, why) in refused {
+            if let Some(Partition { role: Role::Leads(leading), .. }) = self.partitions.get_mut(log) {
+                leading.refused(now, *partition_epoch, *why, retry);
+            }
+        }
+    }
+
+    /// What is led here is looked at from time to time too: who lags does not say so.
+    pub(super) fn look_at_followers(&mut self) {
+        let shared = |p: &Replica| matches!(&p.role, Role::Leads(leading) if leading.is_shared());
+        let led = self.partitions.iter().filter(|(_, p)| shared(p)).map(|(log, _)| *log);
+        let led: Vec<LogId> = led.collect();
+        led.into_iter().for_each(|log| self.replication.touch(log));
+    }
+
+    /// Sends what is proposed, and answers the followers for whom there is something new.
+    pub(super) fn serve_followers(&mut self, turn: &mut Turn) {
+        let proposals = std::mem::take(&mut self.replication.proposals);
+        if !proposals.is_empty() {
+            self.tell_controller(turn, ToController::Isr(self.member.run, proposals));
+        }
+        for to in self.replication.serving.due(turn.now.mono) {
+            self.serve_follower(turn, to);
+        }
+    }
+
+    fn serve_follower(&mut self, turn: &mut Turn, to: BrokerId) {
+        let now = turn.now.mono;
+        let Broker { replication, partitions, .. } = self;
+        let mut reads = Vec::new();
+        let answer = replication.serving.answer(now, to, |log, at, run, room| {
+            let Some(partition) = partitions.get_mut(&log) else {
+                return refused(at, Refusal::NotLeader);
+            };
+            match &mut partition.role {
+                _ if partition.offline.is_some() => refused(at, Refusal::Offline),
+                Role::Leads(leading) => {
+                    let news = leading.fetched(now, (to, run), at, &partition.log);
+                    found(partition, (log, at), news, (room, &mut reads))
+                }
+                Role::Follows(_) | Role::Idle => refused(at, Refusal::NotLeader),
+            }
+        });
+        let Some(answer) = answer else { return };
+        if reads.is_empty() {
+            return self.tell(turn, to, PeerMessage::ReplicaAnswer(answer));
+        }
+        let id = self.replication.reading(Reading { to, answer, outstanding: reads.len() });
+        for range in reads {
+            self.loads.read(turn, range, Purpose::Follower(id));
+        }
+    }
+
+    /// Records that a follower is to get have been read.
+    pub(super) fn follower_read(
+        &mut self,
+        turn: &mut Turn,
+        (id, log): (u64, LogId),
+        result: Result<Vec<Batch>, String>,
+    ) {
+        let whole = self.replication.read(id, |answer| {
+            let slot = answer.partitions.iter_mut().find(|(of, _)| *of == log);
+            let Some((_, slot)) = slot else { return };
+            match (result, &mut slot.news) {
+                (Ok(batches), News::Records { records, .. }) => records.batches = batches,
+                (Ok(_), _) => {}
+                (Err(why), news) => {
+                    turn.warn(format!("{log:?} cannot be read for a follower: {why}"));
+                    *news = News::Refused(Refusal::Offline);
+                }
+            }
+        });
+        if let Some(Reading { to, answer, .. }) = whole {
+            self.tell(turn, to, PeerMessage::ReplicaAnswer(answer));
+        }
+    }
+}
+
+use crate::replica::Partition;
+
+fn refused(at: &Position, why: Refusal) -> Found<Carried> {
+    let answer = PartitionAnswer { epoch: at.epoch, news: News::Refused(why) };
+    Found { answer, bytes: 0, more: false }
+}
+
+/// What there is for a follower in a partition: from the tail, or to be read from disk.
+fn found(
+    partition: &Replica,
+    (log, at): (LogId, &Position),
+    news: News<crate::replica::leading::Wanted>,
+    (room, reads): (Room, &mut Vec<LogRange>),
+) -> Found<Carried> {
+    let (mut bytes, mut more) = (0, false);
+    let news = news.map(|wanted| match partition.log.read_for_replica(wanted.from, room.bytes) {
+        ForReplica::Held(batches) => {
+            bytes = batches.iter().map(Batch::size).sum();
+            more = batches.last().is_some_and(|last| last.header().next_offset() < wanted.below);
+            Carried { batches }
+        }
+        ForReplica::OnDisk(_) if reads.len() == READS_AT_ONCE => {
+            more = true;
+            Carried::default()
+        }
+        ForReplica::OnDisk(range) => {
+            (bytes, more) = (range.max_bytes.max(1), true);
+            reads.push(LogRange { log, ..range });
+            Carried::default()
+        }
+    });
+    Found { answer: PartitionAnswer { epoch: at.epoch, news }, bytes, more }
+}
+
+/// For people: who is to be in sync, and what that is based on (last fetch and disk are in the status of the cluster).
+fn told(partition: &Replica, log: LogId, proposal: &Proposal) -> String {
+    let isr: Vec<String> = proposal.isr.iter().map(|(id, _)| id.to_string()).collect();
+    format!(
+        "{}-{}: in-sync replicas are to be {} (log end {}, flushed {}, high watermark {})",
+        partition.topic,
+        log.partition,
+        isr.join(", "),
+        partition.log.end(),
+        partition.log.flushed(),
+        partition.log.high()
+    )
+}

@@ -1,0 +1,173 @@
+//! A broker as a member of its cluster: it registers, shows that it lives, and hands over before it stops.
+
+use crate::broker::Broker;
+use crate::broker::start::Phase;
+use crate::broker::turn::Turn;
+use crate::cluster::brokers::{Endpoint, PeerAddress};
+use crate::cluster::lifecycle::{Heartbeat, Standing};
+use crate::cluster::membership::RegistrationRequest;
+use crate::config::BrokerConfig;
+use crate::peer::message::{FromController, ToController};
+use crate::replica::messages::Incarnation;
+use crate::time::Instant;
+
+/// How long a stop waits for others to take over what this broker leads.
+const HANDOVER_MS: i64 = 10_000;
+
+/// What a member of a cluster knows of itself.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// This run of its process.
+    pub(super) run: Incarnation,
+    endpoints: Vec<Endpoint>,
+    peer: PeerAddress,
+    next_beat: Option<Instant>,
+    /// Until when a stop waits for the hand-over.
+    leaves_by: Option<Instant>,
+    /// Why it could not register, as far as a person was told.
+    refused: String,
+}
+
+impl Member {
+    /// A member that nobody knows yet.
+    pub(super) fn new(run: u64, config: &BrokerConfig) -> Member {
+        let voter = config.voters.get(&config.node_id).and_then(|address| address.rsplit_once(':'));
+        let (host, port) = voter.unwrap_or(("localhost", "0"));
+        let peer = PeerAddress { host: host.to_string(), port: port.parse().unwrap_or(0) };
+        let client = Endpoint { listener: "PLAINTEXT".into(), host: peer.host.clone(), port: 9092 };
+        Member {
+            run: Incarnation(run),
+            endpoints: vec![client],
+            peer,
+            next_beat: None,
+            leaves_by: None,
+            refused: String::new(),
+        }
+    }
+
+    /// It has something to say at once.
+    pub(super) fn beat_at(&mut self, now: Instant) {
+        self.next_beat = Some(now);
+    }
+
+    /// When it has something to say next.
+    pub(super) fn next(&self) -> Option<Instant> {
+        [self.next_beat, self.leaves_by].into_iter().flatten().min()
+    }
+
+    /// Where clients reach it.
+    pub(super) fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+}
+
+impl Broker {
+    /// The addresses that it registers with; without them clients are told port 9092 of the host that the other brokers know.
+    #[must_use]
+    pub fn reached_at(mut self, endpoints: Vec<Endpoint>) -> Broker {
+        self.member.endpoints = endpoints;
+        self
+    }
+
+    /// Whether the metadata, as far as it is committed here, has this run of the broker.
+    pub(super) fn is_registered(&self) -> bool {
+        let known = self.controller.image().brokers().get(&self.me);
+        known.is_some_and(|r| r.incarnation == self.member.run.0)
+    }
+
+    /// A moment that the member asked for has come.
+    pub(super) fn wake_member(&mut self, turn: &mut Turn) {
+        let now = turn.now.mono;
+        if self.member.leaves_by.is_some_and(|at| at <= now) {
+            turn.warn("nobody has taken over all that this broker leads: it stops all the same");
+            return self.stop_now(turn);
+        }
+        if self.member.next_beat.is_some_and(|at| at <= now) {
+            self.beat(turn);
+        }
+    }
+
+    fn beat(&mut self, turn: &mut Turn) {
+        self.member.next_beat = Some(turn.now.mono.after_ms(self.config.cluster.heartbeat_ms));
+        if self.cluster_id().is_none() {
+            // What the cluster is, the metadata has yet to say.
+            return;
+        }
+        let message = if self.is_registered() {
+            ToController::Heartbeat(Heartbeat {
+                broker: self.me,
+                incarnation: self.member.run.0,
+                applied: self.controller.position().0,
+                wants_fence: false,
+                wants_stop: self.member.leaves_by.is_some(),
+            })
+        } else {
+            ToController::Register(self.registration())
+        };
+        self.tell_controller(turn, message);
+        if self.producer_ids.is_asked() {
+            self.tell_controller(turn, ToController::ProducerIds(self.member.run));
+        }
+        self.send_forwards(turn);
+    }
+
+    fn registration(&self) -> RegistrationRequest {
+        RegistrationRequest {
+            cluster_id: self.identity.cluster_id.clone(),
+            broker: self.me,
+            incarnation: self.member.run.0,
+            directory: self.identity.directory_id,
+            endpoints: self.member.endpoints.clone(),
+            peer: self.member.peer.clone(),
+            rack: self.config.cluster.rack.clone(),
+            // Nothing is acknowledged before it is synced, unless that is switched off.
+            lost_tail: !self.stopped_clean && self.config.durability == crate::config::Durability::None,
+        }
+    }
+
+    /// The active controller has answered.
+    pub(super) fn told_by_controller(&mut self, turn: &mut Turn, message: FromController) {
+        match message {
+            FromController::NotRegistered(why) => {
+                if self.member.refused != why {
+                    turn.warn(format!("the cluster does not let this broker in yet: {why}"));
+                    self.member.refused = why;
+                }
+            }
+            FromController::Standing(run, Some(Standing::MayStop))
+                if run == self.member.run && self.member.leaves_by.is_some() =>
+            {
+                self.stop_now(turn);
+            }
+            FromController::Standing(..) => {}
+            FromController::NotChanged(run, refused) if run == self.member.run => {
+                self.isr_refused(turn, &refused);
+            }
+            FromController::NotChanged(..) => {}
+        }
+    }
+
+    /// Asks others to take over before this broker stops. Answers whether that is needed, and was not asked before.
+    pub(super) fn hands_over(&mut self, turn: &mut Turn) -> bool {
+        let first = self.member.leaves_by.is_none();
+        if self.is_alone() || !matches!(self.phase, Phase::Ready) || !first || !self.is_registered() {
+            return false;
+        }
+        self.member.leaves_by = Some(turn.now.mono.after_ms(HANDOVER_MS));
+        self.beat(turn);
+        true
+    }
+
+    /// This broker has lost records that followers may have, in an epoch in which it still leads: it goes on as another run, to which the
+    /// active controller gives new epochs, so that the same offset never holds two records in one epoch.
+    pub(super) fn begin_new_run(&mut self, turn: &mut Turn) {
+        self.member.run = Incarnation(self.draw());
+        self.replication.new_run(self.member.run);
+        self.beat(turn);
+    }
+
+    /// It says nothing more.
+    pub(super) fn leave(&mut self) {
+        (self.member.next_beat, self.member.leaves_by) = (None, None);
+    }
+}

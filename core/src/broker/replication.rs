@@ -1,0 +1,120 @@
+//! What a broker keeps about the other replicas of its partitions: whom it asks, who asks it, and what is still to be looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::ClusterConfig;
+use crate::ids::{BrokerId, LogId};
+use crate::peer::message::Carried;
+use crate::replica::asking::{Asking, Limits};
+use crate::replica::isr::Proposal;
+use crate::replica::messages::{Incarnation, ReplicaAnswer};
+use crate::replica::serving::Serving;
+use crate::time::Instant;
+
+/// An answer to a follower whose records are still being read.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) to: BrokerId,
+    pub(super) answer: ReplicaAnswer<Carried>,
+    pub(super) outstanding: usize,
+}
+
+/// Both ends of replication.
+#[derive(Debug)]
+pub(super) struct Replication {
+    limits: Limits,
+    /// The fetch under way at each leader, kept for the whole run: the numbers of its fetches must not come twice.
+    pub(super) asking: BTreeMap<BrokerId, Asking>,
+    /// The fetches of followers that are parked here.
+    pub(super) serving: Serving,
+    /// The partitions led here in which something may have come of what was heard.
+    touched: BTreeSet<LogId>,
+    /// What is to be proposed to the active controller.
+    pub(super) proposals: Vec<(LogId, Proposal)>,
+    next: u64,
+    readings: BTreeMap<u64, Reading>,
+}
+
+impl Replication {
+    /// Nobody is asked yet, and nobody asks.
+    pub(super) fn new(config: &ClusterConfig) -> Replication {
+        let limits = Limits {
+            patience: config.fetch_patience,
+            backoff: config.fetch_backoff,
+            max_bytes: config.fetch_bytes,
+        };
+        Replication {
+            limits,
+            asking: BTreeMap::new(),
+            serving: Serving::new(config.fetch_wait),
+            touched: BTreeSet::new(),
+            proposals: Vec::new(),
+            next: 0,
+            readings: BTreeMap::new(),
+        }
+    }
+
+    /// A partition that may be led here is to be looked at before the step ends.
+    pub(super) fn touch(&mut self, log: LogId) {
+        self.touched.insert(log);
+    }
+
+    /// The next partition to be looked at.
+    pub(super) fn next_touched(&mut self) -> Option<LogId> {
+        self.touched.pop_first()
+    }
+
+    /// A partition is followed there from now on.
+    pub(super) fn follow(&mut self, leader: BrokerId, run: Incarnation, log: LogId) {
+        let limits = self.limits;
+        self.asking.entry(leader).or_insert_with(|| Asking::new(leader, run, limits)).follow(log);
+    }
+
+    /// This broker goes on as another run: leaders are asked anew for all that is followed.
+    pub(super) fn new_run(&mut self, run: Incarnation) {
+        for (leader, asking) in &mut self.asking {
+            let mut anew = Asking::new(*leader, run, self.limits);
+            asking.followed().for_each(|log| anew.follow(log));
+            *asking = anew;
+        }
+    }
+
+    /// A partition is followed there no more.
+    pub(super) fn unfollow(&mut self, leader: BrokerId, log: LogId) {
+        if let Some(asking) = self.asking.get_mut(&leader) {
+            asking.unfollow(log);
+        }
+    }
+
+    /// A partition that is followed there has changed.
+    pub(super) fn followed_changed(&mut self, leader: BrokerId, log: LogId) {
+        if let Some(asking) = self.asking.get_mut(&leader) {
+            asking.changed(log);
+        }
+    }
+
+    /// Names an answer whose records are being read.
+    pub(super) fn reading(&mut self, reading: Reading) -> u64 {
+        self.next += 1;
+        self.readings.insert(self.next, reading);
+        self.next
+    }
+
+    /// Changes an answer whose records are being read; takes it out once nothing is outstanding.
+    pub(super) fn read(
+        &mut self,
+        id: u64,
+        change: impl FnOnce(&mut ReplicaAnswer<Carried>),
+    ) -> Option<Reading> {
+        let reading = self.readings.get_mut(&id)?;
+        change(&mut reading.answer);
+        reading.outstanding -= 1;
+        if reading.outstanding == 0 { self.readings.remove(&id) } else { None }
+    }
+
+    /// When something here has to be done, whatever is heard.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let asked = self.asking.values().filter_map(Asking::next_deadline).min();
+        [asked, self.serving.next_deadline()].into_iter().flatten().min()
+    }
+}

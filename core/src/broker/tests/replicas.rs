@@ -1,0 +1,224 @@
+//! Three brokers that keep the same records: what is acknowledged is on the disks of all in sync, and survives who leads.
+
+use std::collections::BTreeSet;
+
+use super::trio::Trio;
+use super::{Rig, batch};
+use crate::broker::door::Input;
+use crate::ids::{BrokerId, LogId, Offset};
+use crate::wire::Response;
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use crate::wire::messages::find_coordinator::FindCoordinatorRequest;
+use crate::wire::messages::init_producer_id::InitProducerIdRequest;
+use crate::wire::messages::metadata::MetadataRequest;
+use crate::wire::messages::offset_commit as commit;
+use crate::wire::messages::offset_fetch as fetch;
+
+fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
+    let topic = CreatableTopic {
+        name: name.into(),
+        num_partitions: partitions,
+        replication_factor: 3,
+        ..Default::default()
+    };
+    let to = trio.rigs[at].send(CreateTopicsRequest { topics: vec![topic], ..Default::default() });
+    trio.run(1_000);
+    let Response::CreateTopics(made) = trio.rigs[at].answer(to) else {
+        panic!("not an answer to CreateTopics")
+    };
+    assert_eq!(made.topics[0].error_code, ErrorCode::NONE, "{:?}", made.topics[0].error_message);
+}
+
+fn leader_of(trio: &Trio, at: usize, log: LogId) -> Option<usize> {
+    let state = trio.rigs[at].broker.image().partition(log).expect("there is such a partition");
+    state.leader.map(|BrokerId(id)| id as usize - 1)
+}
+
+fn ends(trio: &Trio, log: LogId) -> Vec<(Offset, Offset)> {
+    let of = |rig: &Rig| rig.broker.log(log).map_or((Offset(-1), Offset(-1)), |l| (l.high(), l.end()));
+    trio.rigs.iter().map(of).collect()
+}
+
+#[test]
+fn brokers_register_and_are_ready() {
+    let trio = Trio::new();
+    for rig in &trio.rigs {
+        assert!(rig.broker.is_ready(), "{:?}", rig.notes);
+        assert_eq!(rig.broker.image().brokers().len(), 3);
+        assert!(rig.broker.image().brokers().values().all(|r| r.is_active()));
+    }
+}
+
+#[test]
+fn what_is_acknowledged_is_on_three_disks_and_is_there_after_its_leader_died() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 3);
+    let log = trio.rigs[0].log("t", 0);
+    let leader = leader_of(&trio, 1, log).expect("somebody leads it");
+    let to = trio.rigs[leader].produce("t", -1, batch(&["a", "b"]));
+    trio.run(100);
+    let produced = trio.rigs[leader].produced(to);
+    assert_eq!((produced.error_code, produced.base_offset), (ErrorCode::NONE, 0));
+    trio.run(600);
+    assert_eq!(ends(&trio, log), [(Offset(2), Offset(2)); 3]);
+    trio.crash(leader);
+    trio.run(8_000);
+    let next = (leader + 1) % 3;
+    let second = leader_of(&trio, next, log).expect("somebody leads it again");
+    assert_ne!(second, leader);
+    let to = trio.rigs[second].produce("t", -1, batch(&["c"]));
+    trio.run(600);
+    let produced = trio.rigs[second].produced(to);
+    assert_eq!((produced.error_code, produced.base_offset), (ErrorCode::NONE, 2), "{produced:?}");
+    trio.restart(leader);
+    trio.run(8_000);
+    assert_eq!(ends(&trio, log), [(Offset(3), Offset(3)); 3]);
+    let state = trio.rigs[leader].broker.image().partition(log).unwrap();
+    assert_eq!(state.isr.len(), 3, "who came back is in sync again");
+}
+
+#[test]
+fn any_broker_takes_what_the_active_controller_decides_and_tells_of_all_brokers() {
+    let mut trio = Trio::new();
+    (0..3).for_each(|at| create(&mut trio, at, &format!("made-at-{at}"), 2));
+    trio.run(1_000);
+    for rig in &mut trio.rigs {
+        let Response::Metadata(told) = rig.ask(MetadataRequest { topics: None, ..Default::default() }) else {
+            panic!("not an answer to Metadata")
+        };
+        assert_eq!(told.topics.len(), 3);
+        assert_eq!(told.brokers.iter().map(|b| b.node_id).collect::<Vec<_>>(), [1, 2, 3]);
+        let all = told.topics.iter().flat_map(|t| &t.partitions);
+        assert!(all.clone().all(|p| p.isr_nodes.len() == 3 && p.leader_id > 0), "{told:?}");
+    }
+}
+
+#[test]
+fn a_leader_that_is_cut_off_acknowledges_nothing_and_what_it_wrote_alone_is_gone_after() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    let log = trio.rigs[0].log("t", 0);
+    let first = leader_of(&trio, 0, log).unwrap();
+    trio.cut_off.insert(first);
+    let to = trio.rigs[first].produce("t", -1, batch(&["lost"]));
+    let one = trio.rigs[first].produce("t", 1, batch(&["lost too, as acks=1 may be"]));
+    assert_eq!(
+        trio.rigs[first].produced(one).error_code,
+        ErrorCode::NONE,
+        "its own disk is all that it takes"
+    );
+    trio.run(8_000);
+    // Its time is up: nobody says that it is committed.
+    assert_eq!(trio.rigs[first].produced(to).error_code, ErrorCode::REQUEST_TIMED_OUT);
+    let next = leader_of(&trio, (first + 1) % 3, log).expect("another leads");
+    let to = trio.rigs[next].produce("t", -1, batch(&["kept"]));
+    trio.run(200);
+    assert_eq!(trio.rigs[next].produced(to).base_offset, 0);
+    trio.cut_off.clear();
+    trio.run(8_000);
+    assert_eq!(ends(&trio, log), [(Offset(1), Offset(1)); 3]);
+    let to = trio.rigs[first].produce("t", -1, batch(&["x"]));
+    let refused = trio.rigs[first].produced(to).error_code;
+    assert!(refused == ErrorCode::NOT_LEADER_OR_FOLLOWER, "{refused}");
+}
+
+fn coordinator(trio: &mut Trio, at: usize) -> Option<usize> {
+    let request = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
+    let to = trio.rigs[at].send(request);
+    trio.run(1_000);
+    let Response::FindCoordinator(told) = trio.rigs[at].answer(to) else { panic!("not an answer") };
+    let found = &told.coordinators[0];
+    (found.error_code == ErrorCode::NONE).then_some(found.node_id as usize - 1)
+}
+
+fn commit(rig: &mut Rig, offset: i64) -> crate::broker::door::Caller {
+    let partition = commit::OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
+    rig.send(commit::OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: -1,
+        topics: vec![commit::OffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition] }],
+        ..Default::default()
+    })
+}
+
+fn committed(rig: &mut Rig) -> (ErrorCode, i64) {
+    let topic = fetch::OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0] };
+    let group = fetch::OffsetFetchRequestGroup {
+        group_id: "g".into(),
+        topics: Some(vec![topic]),
+        ..Default::default()
+    };
+    let Response::OffsetFetch(told) =
+        rig.ask(fetch::OffsetFetchRequest { groups: vec![group], ..Default::default() })
+    else {
+        panic!("not an answer to OffsetFetch")
+    };
+    let group = &told.groups[0];
+    let offset = group.topics.first().map_or(-1, |t| t.partitions[0].committed_offset);
+    (group.error_code, offset)
+}
+
+#[test]
+fn groups_follow_the_leader_of_their_partition_with_what_they_have_committed() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    let found = coordinator(&mut trio, 1).or_else(|| coordinator(&mut trio, 1));
+    let first = found.expect("the topic of groups is made on first use");
+    let to = commit(&mut trio.rigs[first], 7);
+    trio.run(500);
+    let Response::OffsetCommit(told) = trio.rigs[first].answer(to) else { panic!("not an answer") };
+    assert_eq!(told.topics[0].partitions[0].error_code, ErrorCode::NONE);
+    let other = (first + 1) % 3;
+    assert_eq!(committed(&mut trio.rigs[other]).0, ErrorCode::NOT_COORDINATOR);
+    trio.crash(first);
+    trio.run(8_000);
+    let second = coordinator(&mut trio, other).expect("another coordinates it");
+    assert_ne!(second, first);
+    assert_eq!(committed(&mut trio.rigs[second]), (ErrorCode::NONE, 7));
+}
+
+#[test]
+fn no_two_brokers_give_out_the_same_producer_id() {
+    let mut trio = Trio::new();
+    let mut seen = BTreeSet::new();
+    for _ in 0..3 {
+        let asked: Vec<_> = trio
+            .rigs
+            .iter_mut()
+            .map(|rig| {
+                rig.send(InitProducerIdRequest {
+                    transactional_id: None,
+                    producer_id: -1,
+                    producer_epoch: -1,
+                    ..Default::default()
+                })
+            })
+            .collect();
+        trio.run(1_000);
+        for (rig, to) in trio.rigs.iter_mut().zip(asked) {
+            let Response::InitProducerId(told) = rig.answer(to) else { panic!("not an answer") };
+            assert!(told.producer_id >= 0 && seen.insert(told.producer_id), "{told:?} after {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_broker_that_stops_in_order_hands_over_first() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 3);
+    let log = trio.rigs[0].log("t", 0);
+    let first = leader_of(&trio, 0, log).unwrap();
+    trio.rigs[first].now.mono = trio.now;
+    trio.rigs[first].step(Input::Stop);
+    let before = trio.now;
+    trio.run(1_000);
+    let other = (first + 1) % 3;
+    let second = leader_of(&trio, other, log).expect("another leads");
+    assert_ne!(second, first);
+    assert!(!trio.rigs[first].broker.is_ready(), "it has stopped");
+    assert!(trio.now.since(before).as_millis() <= 1_000);
+    let to = trio.rigs[second].produce("t", -1, batch(&["a"]));
+    trio.run(300);
+    assert_eq!(trio.rigs[second].produced(to).error_code, ErrorCode::NONE);
+}

@@ -1,0 +1,149 @@
+//! Three brokers and what is between them: everything they say goes through frames.
+
+use std::collections::BTreeSet;
+
+use super::{Rig, recovered};
+use crate::broker::door::Input;
+use crate::broker::turn::Turn;
+use crate::cluster::facts::Fact;
+use crate::ids::BrokerId;
+use crate::peer::frame;
+use crate::peer::message::PeerMessage;
+use crate::time::Instant;
+
+const VOTERS: &str = "1@a:9192,2@b:9192,3@c:9192";
+
+/// Three brokers and what is between them. Everything they say goes through frames.
+pub(super) struct Trio {
+    pub(super) rigs: Vec<Rig>,
+    pub(super) down: BTreeSet<usize>,
+    /// Brokers that run on, and that nobody hears nor reaches.
+    pub(super) cut_off: BTreeSet<usize>,
+    pub(super) now: Instant,
+    runs: u64,
+}
+
+fn start(at: usize, before: Option<Rig>, run: u64) -> Rig {
+    let id = (at + 1).to_string();
+    let (disk, election) = before.map_or_else(Default::default, |rig| (rig.disk, rig.election));
+    let logs = disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
+    let settings = [("node.id", id.as_str()), ("quipu.voters", VOTERS)];
+    let mut rig = Rig::over_kept(&settings, logs, (Ok(election.clone()), run));
+    (rig.disk, rig.election) = (disk, election);
+    rig
+}
+
+/// A message as it comes out at the other end.
+fn over_the_wire(message: &PeerMessage) -> PeerMessage {
+    let whole = frame::encode(message).expect("it has a frame").concat();
+    frame::decode(bytes::Bytes::from(whole).slice(frame::PREFIX_BYTES..)).expect("it reads back")
+}
+
+impl Trio {
+    pub(super) fn new() -> Trio {
+        let mut trio = Trio {
+            rigs: Vec::new(),
+            down: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
+            now: Instant(1_000_000),
+            runs: 0,
+        };
+        for at in 0..3 {
+            trio.rigs.push(start(at, None, 42 + at as u64));
+            trio.rigs[at].wake();
+        }
+        trio.run(8_000);
+        trio
+    }
+
+    /// Lets that much time pass.
+    pub(super) fn run(&mut self, ms: i64) {
+        let until = self.now.after_ms(ms);
+        for _ in 0..100_000 {
+            if self.deliver() {
+                continue;
+            }
+            let due = |at: &usize| self.rigs[*at].broker.next_wake();
+            let next = self.up().iter().filter_map(due).min().filter(|at| *at <= until);
+            let Some(next) = next else {
+                self.now = until;
+                return;
+            };
+            self.now = self.now.max(next);
+            for at in self.up() {
+                self.rigs[at].now.mono = self.now;
+                if self.rigs[at].broker.next_wake().is_some_and(|due| due <= self.now) {
+                    self.rigs[at].wake();
+                }
+            }
+        }
+        panic!("it goes in circles");
+    }
+
+    /// Delivers what is under way; whether anything was.
+    fn deliver(&mut self) -> bool {
+        let mut any = false;
+        for at in 0..3 {
+            for (to, message) in std::mem::take(&mut self.rigs[at].sent) {
+                any = true;
+                let to = to.0 as usize - 1;
+                let silent = |id: &usize| self.down.contains(id) || self.cut_off.contains(id);
+                if !silent(&to) && !silent(&at) {
+                    let from = BrokerId(at as i32 + 1);
+                    self.rigs[to].now.mono = self.now;
+                    self.rigs[to].step(Input::Peer { from, message: over_the_wire(&message) });
+                }
+            }
+        }
+        any
+    }
+
+    pub(super) fn up(&self) -> Vec<usize> {
+        (0..3).filter(|at| !self.down.contains(at)).collect()
+    }
+
+    pub(super) fn leader(&self) -> usize {
+        let leads = |at: &usize| self.rigs[*at].broker.quorum.as_ref().is_some_and(|q| q.is_leader());
+        let leaders: Vec<usize> = self.up().into_iter().filter(leads).collect();
+        assert_eq!(leaders.len(), 1, "one of them leads");
+        leaders[0]
+    }
+
+    pub(super) fn others(&self) -> Vec<usize> {
+        let leader = self.leader();
+        (0..3).filter(|at| *at != leader).collect()
+    }
+
+    /// The leader decides that producer ids below this one are given out.
+    pub(super) fn decide(&mut self, next: i64) {
+        let leader = self.leader();
+        let rig = &mut self.rigs[leader];
+        let mut out = Vec::new();
+        let turn = &mut Turn { now: rig.now, out: &mut out };
+        rig.broker.decide(turn, vec![Fact::ProducerIdsAllocated { next }]);
+        rig.broker.settle(turn);
+        out.into_iter().for_each(|effect| rig.effect(effect));
+        if rig.prompt {
+            rig.complete(&[]);
+        }
+    }
+
+    pub(super) fn known(&self) -> Vec<i64> {
+        self.rigs.iter().map(|rig| rig.broker.controller.image().next_producer_id()).collect()
+    }
+
+    pub(super) fn crash(&mut self, at: usize) {
+        self.down.insert(at);
+        self.rigs[at].sent.clear();
+    }
+
+    pub(super) fn restart(&mut self, at: usize) {
+        self.down.remove(&at);
+        self.runs += 1;
+        let run = 1_000 * self.runs + at as u64;
+        let before = std::mem::replace(&mut self.rigs[at], start(at, None, run));
+        self.rigs[at] = start(at, Some(before), run);
+        self.rigs[at].now.mono = self.now;
+        self.rigs[at].wake();
+    }
+}

@@ -1,0 +1,175 @@
+//! M4: metadata is committed once a majority has it on disk, with a record of the leader's own epoch at its end; and it stays.
+
+use quipu_core::broker::door::{Effect, Note};
+use quipu_core::ids::LogId;
+use quipu_core::storage::ops::StoreOp;
+
+use crate::batch::Written;
+use crate::canon::Canon;
+use crate::claims::{Claim, Cluster, Verdict};
+use crate::ghost::GhostLog;
+use crate::watch::Scene;
+
+/// The claim.
+pub struct CommittedByMajority {
+    /// In which epoch each broker was last seen to lead.
+    led: Vec<Option<i32>>,
+}
+
+impl CommittedByMajority {
+    /// For so many brokers.
+    pub fn new(servers: usize) -> CommittedByMajority {
+        CommittedByMajority { led: vec![None; servers] }
+    }
+}
+
+impl Claim for CommittedByMajority {
+    fn id(&self) -> &'static str {
+        "M4"
+    }
+
+    fn says(&self) -> &'static str {
+        "metadata is committed by a majority of disks, and stays"
+    }
+
+    fn told_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
+        let canon = cluster.canon;
+        if scene.damaged || canon.torn {
+            return Ok(());
+        }
+        let log = cluster.ghosts[scene.server].logs.get(&LogId::METADATA);
+        match (effect, log) {
+            (Effect::Note(Note::Committed { log: LogId::METADATA, high }), Some(log)) => {
+                let leads = scene.broker.quorum().filter(|quorum| quorum.leads);
+                commits(canon, log, high.0, leads.map(|quorum| quorum.epoch.0))
+            }
+            (Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. }, Some(log)) => {
+                let durable = |b: &Written| log.is_durable(LogId::METADATA, b.base, scene.disk);
+                cuts(canon, log, to.0, durable)
+            }
+            (Effect::Note(Note::DiskDead(why)), _)
+                if why.contains("has another metadata log from offset") =>
+            {
+                if canon.forgot.contains(&true) {
+                    Ok(())
+                } else {
+                    Err(why.clone())
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn stepped_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>) -> Verdict {
+        let leads = scene.broker.quorum().filter(|quorum| quorum.leads).map(|quorum| quorum.epoch.0);
+        let before = std::mem::replace(&mut self.led[scene.server], leads);
+        let log = cluster.ghosts[scene.server].logs.get(&LogId::METADATA);
+        match (leads, log) {
+            (Some(epoch), Some(log)) if before != leads && !scene.damaged && !cluster.canon.torn => {
+                is_elected(cluster.canon, log, epoch)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn ended(&mut self, server: usize, _: bool) {
+        self.led[server] = None;
+    }
+}
+
+/// What is committed anew a majority has had on disk; a leader ends it with its own epoch (Raft 5.4.2).
+fn commits(canon: &Canon, log: &GhostLog, high: i64, leads: Option<i32>) -> Verdict {
+    let end = canon.end();
+    let anew: Vec<&Written> = log.batches.iter().filter(|b| b.base >= end && b.next <= high).collect();
+    // A disk that lies says that it has what it has not, and its broker believes it.
+    let lies = canon.forgot.contains(&true);
+    if let Some(few) = anew.iter().find(|batch| !lies && !canon.was_on_majority(batch, log)) {
+        return Err(format!("{few:?} is committed, and no majority has had it on disk"));
+    }
+    match (anew.last(), leads) {
+        (Some(last), Some(epoch)) if last.epoch != epoch => {
+            Err(format!("the leader of epoch {epoch} commits up to {last:?}, of an epoch that is over"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is committed and on disk is not cut off.
+fn cuts(canon: &Canon, log: &GhostLog, to: i64, durable: impl Fn(&Written) -> bool) -> Verdict {
+    let first = canon.batches.partition_point(|b| b.base < to);
+    let gone =
+        canon.batches[first..].iter().find(|b| log.at(b.base) == Some(*b) && canon.is_safe(b) && durable(b));
+    gone.map_or(Ok(()), |b| Err(format!("its metadata log is cut back to {to}, but {b:?} is committed")))
+}
+
+/// Who is elected has everything that is committed.
+fn is_elected(canon: &Canon, log: &GhostLog, epoch: i32) -> Verdict {
+    let there = canon.before(epoch).filter(|b| b.base >= log.start);
+    let lacks = there.filter(|b| canon.is_safe(b)).find(|b| log.at(b.base) != Some(*b));
+    lacks.map_or(Ok(()), |b| {
+        Err(format!(
+            "it leads in epoch {epoch} and has {:?} instead of {b:?}, which is committed",
+            log.at(b.base)
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(base: i64, epoch: i32) -> Written {
+        let (producer, producer_epoch, sequence, max_timestamp) = (-1, -1, -1, 0);
+        let (next, size, count, hash) = (base + 1, 100, 1, 5);
+        Written { base, next, size, epoch, producer, producer_epoch, sequence, count, max_timestamp, hash }
+    }
+
+    fn log(epochs: &[i32]) -> GhostLog {
+        GhostLog::of(epochs.iter().zip(0..).map(|(epoch, base)| batch(base, *epoch)).collect(), 0)
+    }
+
+    /// Three voters, and on how many of their disks each batch is.
+    fn held(by: &[(Written, usize)]) -> Canon {
+        let mut canon = Canon::formed(3);
+        by.iter().for_each(|(b, count)| (0..*count).for_each(|server| canon.hold(server, b)));
+        canon
+    }
+
+    #[test]
+    fn what_no_majority_has_on_disk_is_not_committed() {
+        let canon = held(&[(batch(0, 1), 2), (batch(1, 1), 1)]);
+        assert!(commits(&canon, &log(&[1, 1]), 2, Some(1)).is_err());
+        assert!(commits(&canon, &log(&[1, 1]), 1, Some(1)).is_ok());
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_epoch_is_not_committed_by_counting() {
+        let canon = held(&[(batch(0, 1), 3), (batch(1, 2), 2)]);
+        assert!(commits(&canon, &log(&[1, 2, 4]), 2, Some(4)).is_err(), "figure 8 of the Raft paper");
+        let canon = held(&[(batch(0, 1), 3), (batch(1, 2), 2), (batch(2, 4), 2)]);
+        assert!(commits(&canon, &log(&[1, 2, 4]), 3, Some(4)).is_ok(), "with its own it is");
+    }
+
+    #[test]
+    fn a_cut_and_an_election_without_what_is_committed_are_seen() {
+        let mut canon = held(&[(batch(0, 1), 2), (batch(1, 1), 2)]);
+        canon.commit(&log(&[1, 1]), 2, 1);
+        assert!(cuts(&canon, &log(&[1, 1]), 1, |_| true).is_err());
+        assert!(cuts(&canon, &log(&[1, 1]), 1, |_| false).is_ok(), "it never was on that disk");
+        assert!(cuts(&canon, &log(&[1, 2]), 1, |_| true).is_ok(), "another batch of the same offset");
+        assert!(is_elected(&canon, &log(&[1]), 2).is_err());
+        assert!(is_elected(&canon, &log(&[1, 1, 2]), 3).is_ok());
+        assert!(
+            is_elected(&canon, &log(&[1]), 1).is_ok(),
+            "it was committed when that epoch was nobody's yet"
+        );
+    }
+
+    #[test]
+    fn what_was_on_damaged_disks_may_be_gone() {
+        let mut canon = held(&[(batch(0, 1), 2)]);
+        canon.commit(&log(&[1]), 1, 1);
+        canon.damaged(0, false);
+        assert!(is_elected(&canon, &log(&[]), 2).is_ok());
+    }
+}
