@@ -127,7 +127,8 @@ impl Broker {
         let Some(log) = self.shard_log(shard) else { return };
         let Ok(partition) = self.usable(log) else { return };
         let (start, end, flushed) = (partition.log.start(), partition.log.end(), partition.log.flushed());
-        if !self.groups.leads(shard) {
+        // It may have waited for the disk since it began to lead.
+        if !self.groups.is_loading(shard) {
             self.groups.lead(shard);
         }
         if flushed < end {

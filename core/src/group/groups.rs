@@ -60,6 +60,11 @@ impl Groups {
         self.shard(shard).standing == Standing::Leading
     }
 
+    /// Whether this broker is about to lead a shard, and answers "loading".
+    pub fn is_loading(&self, shard: i32) -> bool {
+        self.shard(shard).standing == Standing::Loading
+    }
+
     /// This broker has become the leader of a shard's partition: from now on it replays, and answers "loading".
     pub fn lead(&mut self, shard: i32) {
         assert_eq!(self.shard(shard).standing, Standing::Elsewhere, "shard {shard} is led already");

@@ -222,3 +222,34 @@ fn a_broker_that_stops_in_order_hands_over_first() {
     trio.run(300);
     assert_eq!(trio.rigs[second].produced(to).error_code, ErrorCode::NONE);
 }
+
+#[test]
+fn a_commit_that_is_on_one_slow_disk_when_its_coordinator_dies_is_there_after_or_is_not_and_no_other_is() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    let found = coordinator(&mut trio, 1).or_else(|| coordinator(&mut trio, 1));
+    let first = found.expect("the topic of groups is made on first use");
+    // The others have what is committed next, and not on disk: nothing is acknowledged, and one of them is to lead.
+    let others: Vec<usize> = (0..3).filter(|at| *at != first).collect();
+    let to = commit(&mut trio.rigs[first], 7);
+    for at in &others {
+        trio.rigs[*at].prompt = false;
+    }
+    trio.run(100);
+    drop(trio.rigs[first].replies.remove(&to));
+    let to = commit(&mut trio.rigs[first], 9);
+    trio.run(100);
+    assert!(!trio.rigs[first].replies.contains_key(&to), "it is on one disk alone");
+    trio.crash(first);
+    for _ in 0..40 {
+        // Their disks are slow: of the metadata they have all by the end of each turn, and the group's log is in it.
+        trio.run(250);
+        others.iter().for_each(|at| trio.rigs[*at].complete(&[]));
+    }
+    others.iter().for_each(|at| trio.rigs[*at].prompt = true);
+    trio.run(4_000);
+    let second = coordinator(&mut trio, others[0]).expect("another coordinates it");
+    let (code, offset) = committed(&mut trio.rigs[second]);
+    assert_eq!(code, ErrorCode::NONE);
+    assert!(offset == 7 || offset == 9, "{offset}");
+}
