@@ -99,7 +99,8 @@ impl Zombie {
                     let words = format!("a record of epoch {} at {base}", attempt.epoch);
                     env.history.trespasses.push(words);
                 }
-                self.settle(env, Fate::Done(Some(base)));
+                // A broker whose disk has lost the newer epoch takes the older one's again for what it was: that is no promise.
+                self.settle(env, if attempt.fenced { Fate::Unknown } else { Fate::Done(Some(base)) });
                 if !attempt.fenced {
                     self.haunts = attempt.epoch > self.newest.0 || self.newest.0 > 0 && env.rng.percent(30);
                     self.newest = (attempt.epoch, attempt.sequence + 1);

@@ -129,16 +129,19 @@ impl World {
         let of = TopicPartition::new;
         let partition = dir.get(..dir.len().saturating_sub(23)).and_then(|name| name.rsplit_once('-'));
         let Some((topic, index)) = partition.filter(|_| file.ends_with(".log")) else { return };
+        // Where the batches before it end, in bytes and offsets: of what is damaged nothing can be read.
         let mut end = 0;
+        let mut from = file.trim_end_matches(".log").parse().unwrap_or(0);
         let bytes = self.servers[server].disk.contents(path).unwrap_or_default();
         let hit = batch::read_all(&bytes).into_iter().find(|batch| {
             end += batch.size;
+            from = if end > at { batch.base } else { batch.next };
             end > at
         });
         let vouched = self.vouched(server, dir);
-        if let (Some(hit), Ok(index)) = (hit.filter(|hit| hit.next > vouched), index.parse()) {
-            let from = self.history.excused.entry(of(topic, index)).or_insert(hit.base);
-            *from = hit.base.min(*from);
+        if let (true, Ok(index)) = (hit.is_none_or(|hit| hit.next > vouched), index.parse()) {
+            let excused = self.history.excused.entry(of(topic, index)).or_insert(from);
+            *excused = from.min(*excused);
         }
     }
 
