@@ -113,7 +113,7 @@ fn say(number: u64) -> PeerMessage {
 
 /// The number, which the batch must have too.
 fn number(message: &PeerMessage) -> u64 {
-    let PeerMessage::Quorum(message) = message;
+    let PeerMessage::Quorum(message) = message else { panic!("not of the quorum: {message:?}") };
     let Body::Answer(Answer::Records { batches, .. }) = &message.body else { panic!("other words") };
     let value = message.correlation.to_string();
     assert!(batches[0].body().windows(value.len()).any(|bytes| bytes == value.as_bytes()));
