@@ -173,7 +173,8 @@ impl Ghost {
             };
             let segments = segments(disk, &files, log.log);
             segments.iter().flat_map(|s| batch::read_all(s)).for_each(|batch| ghost.push(batch));
-            let dense = ghost.batches.is_sorted_by(|a, b| a.next == b.base);
+            let whole = ghost.batches.first().is_none_or(|first| first.base <= log.start.0);
+            let dense = whole && ghost.batches.is_sorted_by(|a, b| a.next == b.base);
             let sound = || segments.iter().all(|segment| batch::are_sound(segment));
             ghost.has_hole = damaged && (ghost.end() != log.end.0 || !dense || !sound());
             logs.insert(log.log, ghost);
