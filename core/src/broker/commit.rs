@@ -16,7 +16,7 @@ use crate::log::{AppendContext, Appended};
 use crate::mix::mix;
 use crate::record::Batch;
 use crate::record::build::BatchBuilder;
-use crate::replica::Role;
+use crate::replica::{Partition, Role};
 use crate::storage::ops::{LogFailure, StoreOp, Stored};
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
@@ -214,7 +214,10 @@ impl Broker {
             let slot = &mut response.responses[part.topic].partition_responses[part.partition];
             slot.error_code = code;
             slot.error_message = Some(why.to_string());
-            slot.base_offset = -1;
+            // Where it was appended is kept when it may still be there: with the offset it says so, as Kafka's DelayedProduce does.
+            if code != ErrorCode::NOT_LEADER_OR_FOLLOWER {
+                slot.base_offset = -1;
+            }
             self.part_done(turn, part);
         } else if let Response::DeleteRecords(response) = &mut pending.response {
             let slots = response.topics.iter_mut().flat_map(|t| &mut t.partitions);
@@ -246,7 +249,7 @@ impl Broker {
             partition.topic, failure.log.partition, failure.message
         ));
         partition.log.truncate(to, &mut self.tails);
-        let waiting: Vec<Part> = partition.waiters.drain().chain(partition.local.drain()).collect();
+        let waiting = partition.take_waiting();
         // Followers may have what goes now.
         let shared = matches!(&partition.role, Role::Leads(leading) if leading.is_shared());
         if shared {
@@ -282,7 +285,7 @@ impl Broker {
         turn.warn(format!("{}-{} is offline: {}", partition.topic, failure.log.partition, failure.message));
         partition.offline = Some(failure.message.clone());
         let is_shard = partition.topic == names::GROUP_OFFSETS;
-        let waiting: Vec<Part> = partition.waiters.drain().chain(partition.local.drain()).collect();
+        let waiting = partition.take_waiting();
         let parked: Vec<FetchId> = partition.parked.iter().copied().collect();
         for part in waiting {
             self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &failure.message);
@@ -315,11 +318,7 @@ impl Broker {
         }
         let logs: Vec<LogId> = self.partitions.keys().copied().collect();
         for log in logs {
-            let waiting: Vec<Part> = self
-                .partitions
-                .get_mut(&log)
-                .map(|p| p.waiters.drain().chain(p.local.drain()).collect())
-                .unwrap_or_default();
+            let waiting = self.partitions.get_mut(&log).map(Partition::take_waiting).unwrap_or_default();
             for part in waiting {
                 self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, &why);
             }

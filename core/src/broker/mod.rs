@@ -210,7 +210,7 @@ impl Broker {
             Input::Request { to, from, dialect, request } => {
                 self.request(turn, HeldRequest { to, from, dialect, request });
             }
-            Input::Peer { from, message } => self.peer(turn, from, message),
+            Input::Peer { from, message } => self.hears(turn, from, message),
             Input::Stored { lane: _, result } => self.stored(turn, result),
             Input::Loaded { load, result } => self.loaded(turn, load, result),
             Input::Looked { lookup, result } => self.looked(turn, lookup, result),

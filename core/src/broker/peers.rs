@@ -2,14 +2,22 @@
 
 use crate::broker::Broker;
 use crate::broker::door::Effect;
+use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
 use crate::ids::BrokerId;
 use crate::peer::message::{FromController, PeerMessage, ToController};
 use crate::quorum::Quorum;
 
 impl Broker {
+    /// Another broker says something. Who stops or has lost its disk is deaf: nothing is appended behind the last checkpoint.
+    pub(super) fn hears(&mut self, turn: &mut Turn, from: BrokerId, message: PeerMessage) {
+        if !matches!(self.phase, Phase::Stopping | Phase::Dead(_)) {
+            self.peer(turn, from, message);
+        }
+    }
+
     /// Another broker says something, or this one to itself.
-    pub(super) fn peer(&mut self, turn: &mut Turn, from: BrokerId, message: PeerMessage) {
+    fn peer(&mut self, turn: &mut Turn, from: BrokerId, message: PeerMessage) {
         match message {
             PeerMessage::Quorum(message) => {
                 self.steer(turn, |quorum, now, log, out| quorum.receive(now, from, message, log, out));

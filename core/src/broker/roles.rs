@@ -93,7 +93,9 @@ impl Broker {
         let newest = partition.log.epochs().last().map_or(LeaderEpoch(-1), |last| last.epoch);
         if newest > state.leader_epoch || newest == state.leader_epoch && state.replicas.len() > 1 {
             let why = format!(
-                "its log has records of leader epoch {newest}, and it is to be led in epoch {} only now: a disk has lost metadata                  or has damaged the log. Nothing was cut off; stop this broker, empty its data directory, and it takes a copy from the others",
+                "its log has records of leader epoch {newest}, and it is to be led in epoch {} only now: a disk has lost metadata \
+                 or has damaged the log. Nothing was cut off; stop this broker, empty its data directory, and it takes a copy \
+                 from the others",
                 state.leader_epoch
             );
             return self.partition_lost(turn, log, why);
@@ -178,8 +180,7 @@ impl Broker {
 }
 
 fn who_waits(partition: &mut Partition<Part, FetchId>) -> (Vec<Part>, Vec<FetchId>) {
-    let waiting = partition.waiters.drain().chain(partition.local.drain()).collect();
-    (waiting, partition.parked.iter().copied().collect())
+    (partition.take_waiting(), partition.parked.iter().copied().collect())
 }
 
 fn elsewhere(state: &PartitionState) -> (ErrorCode, String) {

@@ -336,7 +336,8 @@ impl Broker {
 
     /// Nothing works any more. Nothing is acknowledged from here on.
     pub(super) fn die(&mut self, turn: &mut Turn, why: String) {
-        self.quorum = None;
+        self.leave();
+        (self.quorum, self.active) = (None, None);
         turn.out.push(Effect::Note(Note::DiskDead(why.clone())));
         self.phase = Phase::Dead(why);
         self.refuse_held(turn);

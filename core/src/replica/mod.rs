@@ -83,6 +83,11 @@ impl<W, F: Ord> Partition<W, F> {
         }
     }
 
+    /// Takes everybody who waits for the high watermark or for this broker's disk.
+    pub fn take_waiting(&mut self) -> Vec<W> {
+        self.waiters.drain().chain(self.local.drain()).collect()
+    }
+
     /// Whether a leader's high watermark has come to where its epoch begins: before that it may be behind what was told to be committed.
     pub fn knows_end(&self) -> bool {
         match &self.role {

@@ -6,6 +6,7 @@ use super::trio::Trio;
 use super::{Rig, batch};
 use crate::broker::door::Input;
 use crate::ids::{BrokerId, LogId, Offset};
+use crate::storage::ops::StoreOp;
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -221,6 +222,39 @@ fn a_broker_that_stops_in_order_hands_over_first() {
     let to = trio.rigs[second].produce("t", -1, batch(&["a"]));
     trio.run(300);
     assert_eq!(trio.rigs[second].produced(to).error_code, ErrorCode::NONE);
+}
+
+#[test]
+fn who_waits_for_the_disk_of_a_leader_that_hands_over_is_told_where_its_record_may_be() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    let log = trio.rigs[0].log("t", 0);
+    let first = leader_of(&trio, 0, log).unwrap();
+    trio.rigs[first].now.mono = trio.now;
+    trio.rigs[first].step(Input::Stop);
+    // It has the hand-over on disk and the others have not: when it is committed a record is on its way to the disk.
+    let others = [(first + 1) % 3, (first + 2) % 3];
+    others.iter().for_each(|at| trio.rigs[*at].prompt = false);
+    trio.run(1);
+    trio.rigs[first].prompt = false;
+    let to = trio.rigs[first].produce("t", 1, batch(&["on its way"]));
+    for at in others {
+        trio.rigs[at].prompt = true;
+        trio.rigs[at].complete(&[]);
+    }
+    trio.run(1_000);
+    let told = trio.rigs[first].produced(to);
+    assert_eq!(
+        (told.error_code, told.base_offset),
+        (ErrorCode::NOT_LEADER_OR_FOLLOWER, 0),
+        "it was appended there"
+    );
+    // Behind its last checkpoint nothing is written, whatever the others still answer.
+    let second = leader_of(&trio, others[0], log).expect("another leads");
+    trio.rigs[second].produce("t", 1, batch(&["goes to all that have asked"]));
+    trio.run(3_000);
+    let last = trio.rigs[first].queued.last().map(|(_, op)| op);
+    assert!(matches!(last, Some(StoreOp::Checkpoint { clean: true })), "{last:?}");
 }
 
 #[test]

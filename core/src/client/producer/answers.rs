@@ -85,7 +85,7 @@ impl Producer {
         let Some(lane) = self.lanes.get_mut(of) else { return };
         let Some(at) = lane.find(batch, ask) else { return };
         let failure = Failure { code: answer.error_code, text: words(of, answer) };
-        match Verdict::of(answer.error_code, self.settings.acks) {
+        match Verdict::of(answer.error_code, self.settings.acks, answer.base_offset >= 0) {
             Verdict::Written => {
                 let written = lane.written(at);
                 self.done(net, of, written, Some((answer.base_offset, answer.log_append_time_ms)));

@@ -29,14 +29,15 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// By the code of a produce answer (Kafka: `Sender.completeBatch`, and `ReplicaManager` for what each code leaves behind).
-    pub(crate) fn of(code: ErrorCode, acks: Acks) -> Verdict {
+    /// By the code of a produce answer (Kafka: `Sender.completeBatch`, and `ReplicaManager` for what each code leaves behind), and
+    /// whether it names an offset.
+    pub(crate) fn of(code: ErrorCode, acks: Acks, placed: bool) -> Verdict {
         match code {
             ErrorCode::NONE => Verdict::Written,
             ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Verdict::WrittenBefore,
-            // With acks=all a leader also says so when it was deposed after it had appended.
+            // A leader also says so when it was deposed after it had appended.
             ErrorCode::NOT_LEADER_OR_FOLLOWER => {
-                Verdict::Again { unknown: acks == Acks::All, elsewhere: true }
+                Verdict::Again { unknown: acks == Acks::All || placed, elsewhere: true }
             }
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             | ErrorCode::LEADER_NOT_AVAILABLE
@@ -66,16 +67,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leader_deposed_during_acks_all_leaves_the_outcome_unknown() {
+    fn a_leader_deposed_after_the_append_leaves_the_outcome_unknown() {
         let again = |unknown| Verdict::Again { unknown, elsewhere: true };
-        assert_eq!(Verdict::of(ErrorCode::NOT_LEADER_OR_FOLLOWER, Acks::All), again(true));
-        assert_eq!(Verdict::of(ErrorCode::NOT_LEADER_OR_FOLLOWER, Acks::Leader), again(false));
+        assert_eq!(Verdict::of(ErrorCode::NOT_LEADER_OR_FOLLOWER, Acks::All, false), again(true));
+        assert_eq!(Verdict::of(ErrorCode::NOT_LEADER_OR_FOLLOWER, Acks::Leader, true), again(true));
+        assert_eq!(Verdict::of(ErrorCode::NOT_LEADER_OR_FOLLOWER, Acks::Leader, false), again(false));
     }
 
     #[test]
     fn too_few_replicas_before_the_append_is_certain_and_after_it_is_not() {
-        let before = Verdict::of(ErrorCode::NOT_ENOUGH_REPLICAS, Acks::All);
-        let after = Verdict::of(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND, Acks::All);
+        let before = Verdict::of(ErrorCode::NOT_ENOUGH_REPLICAS, Acks::All, false);
+        let after = Verdict::of(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND, Acks::All, true);
         assert!(matches!(before, Verdict::Again { unknown: false, .. }));
         assert!(matches!(after, Verdict::Again { unknown: true, .. }));
     }
