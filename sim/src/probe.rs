@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 63] = [
+pub const NAMES: [&str; 64] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -35,6 +35,7 @@ pub const NAMES: [&str; 63] = [
     "disk: a log out of room",
     "disk: a round failed",
     "gone: a connection with requests open",
+    "groups: a deposed coordinator answers",
     "log: a segment begun",
     "log: a segment begun during a lookup",
     "log: begun anew",
