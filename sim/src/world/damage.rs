@@ -72,10 +72,6 @@ impl World {
             self.watch.trace.say(now, || format!("byte {at} on of {path} is not what it should be"));
             self.damage(server);
             self.excuse(server, &path, at);
-            if path.contains(CLUSTER_METADATA) {
-                // Producer ids that were handed out may be handed out again.
-                self.history.reissued_at.get_or_insert(now);
-            }
         }
     }
 
@@ -125,6 +121,10 @@ impl World {
     /// Records at and beyond a damaged byte of a log may be lost if it lies past the recovery point, where damage cannot be
     /// told from a torn tail. Below it nothing may go, though it need not be readable any more.
     fn excuse(&mut self, server: usize, path: &str, at: u64) {
+        if path.contains(CLUSTER_METADATA) {
+            // Facts may be forgotten: producer ids that were handed out may be handed out again.
+            self.history.reissued_at.get_or_insert(self.agenda.now());
+        }
         let Some((dir, file)) = path.split_once('/') else { return };
         let of = TopicPartition::new;
         let partition = dir.get(..dir.len().saturating_sub(23)).and_then(|name| name.rsplit_once('-'));
