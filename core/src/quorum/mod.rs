@@ -30,6 +30,7 @@ use crate::quorum::election::Outgoing;
 pub use crate::quorum::election::{Election, WriteId};
 use crate::quorum::follow::Following;
 use crate::quorum::lead::Leading;
+pub use crate::quorum::lead::Progress;
 use crate::quorum::messages::{Body, Message, Question, Refusal};
 use crate::quorum::vote::Canvass;
 pub use crate::quorum::voters::{Voter, Voters};
