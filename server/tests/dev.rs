@@ -143,18 +143,19 @@ impl Drop for Held {
     }
 }
 
-/// What `quipu cluster health` says, once it ends with that code.
-fn health(place: &Place, bootstrap: &str, code: i32) -> serde_json::Value {
+/// What a command says, once it ends with that code.
+fn said(place: &Place, bootstrap: &str, code: i32, words: &[&str]) -> serde_json::Value {
     let mut told = serde_json::Value::Null;
     for _ in 0..300 {
-        let mut command = place.quipu(&["cluster", "health", "-b", bootstrap, "--format", "json"]);
-        let output = command.stdout(Stdio::piped()).output().unwrap();
+        let mut command = place.quipu(words);
+        command.args(["-b", bootstrap, "--format", "json"]).stdout(Stdio::piped());
+        let output = command.output().unwrap();
         told = serde_json::from_slice(&output.stdout).unwrap_or_default();
         if output.status.code() == Some(code) {
             return told;
         }
     }
-    panic!("it does not end with {code}: {told}");
+    panic!("{words:?} does not end with {code}: {told}");
 }
 
 #[test]
@@ -167,19 +168,19 @@ fn a_cluster_is_unhealthy_while_a_broker_is_silent_and_says_which_and_what_lacks
     // Whoever is asked that is not the active controller asks it.
     let asked = (1..=3).find(|other| *other != id && other.to_string() != leader).unwrap();
     let bootstrap = format!("{}:{}", place.host, 9091 + asked);
-    health(&place, &bootstrap, 0);
-    let words = ["topic", "create", "t", "-r", "3", "-c", "min.insync.replicas=3", "-b", bootstrap.as_str()];
-    assert!(place.quipu(&words).status().unwrap().success());
-    health(&place, &bootstrap, 0);
+    // Until all three take part it is refused.
+    said(&place, &bootstrap, 0, &["topic", "create", "t", "-r", "3", "-c", "min.insync.replicas=3"]);
+    let health = |code| said(&place, &bootstrap, code, &["cluster", "health"]);
+    health(0);
     let held = Held::new(place.pid(silent));
     dev.read_until(|line| line.contains(&format!("broker {silent} is fenced")).then_some(()));
-    let told = health(&place, &bootstrap, 3);
+    let told = health(3);
     let kinds =
         told["problems"].as_array().unwrap().iter().map(|p| (p["kind"].as_str().unwrap(), &p["nodes"]));
     let kinds: Vec<_> = kinds.collect();
     assert!(kinds.contains(&("broker_missing", &serde_json::json!([id]))), "{told}");
     drop(held);
-    health(&place, &bootstrap, 0);
+    health(0);
 }
 
 #[test]

@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quipu_core::client::{CallError, Target};
-use quipu_core::wire::Response;
+use quipu_core::client::{CallError, Failure, Target};
+use quipu_core::ids::BrokerId;
 use quipu_core::wire::messages::describe_cluster::{DescribeClusterBroker, DescribeClusterRequest};
 use quipu_core::wire::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumRequestPartition, DescribeQuorumRequestTopic,
     DescribeQuorumResponse, DescribeQuorumResponsePartition, ReplicaState,
 };
 use quipu_core::wire::messages::metadata::MetadataResponse;
+use quipu_core::wire::{Request, Response};
+use tokio::task::JoinSet;
 
 use super::remote::{Cluster, told};
 
-/// How long the quorum is asked for at most: while it has no leader there is nothing to wait for.
+/// How long answers are waited for at most, once a broker has answered at all: a quorum without a leader gives none.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many brokers are asked the same at once.
+const ASKED_AT_ONCE: usize = 5;
 /// The topic of the metadata log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 /// DescribeCluster's endpoint type for brokers.
@@ -62,7 +66,7 @@ pub(crate) struct NoQuorum {
 impl ClusterView {
     /// Asks for what the metadata does not tell.
     pub(crate) async fn look(cluster: &Cluster, metadata: &MetadataResponse) -> ClusterView {
-        let quorum = quorum(cluster).await;
+        let quorum = quorum(cluster, metadata).await;
         let active = match &quorum {
             Ok(quorum) => quorum.state.leader_id,
             // Kafka's brokers name the controller in their metadata only where ZooKeeper elects it; with KRaft it is any broker.
@@ -77,7 +81,7 @@ impl ClusterView {
             fenced: false,
         });
         let mut brokers: Vec<BrokerView> = alive.collect();
-        let fenced = fenced(cluster).await;
+        let fenced = fenced(cluster, metadata).await;
         let unseen = fenced.into_iter().filter(|f| brokers.iter().all(|b| b.id != f.id));
         let unseen: Vec<BrokerView> = unseen.collect();
         brokers.extend(unseen);
@@ -120,12 +124,41 @@ impl QuorumView {
     }
 }
 
-async fn quorum(cluster: &Cluster) -> Result<QuorumView, NoQuorum> {
+/// The first good answer of some brokers, all asked at once: one that hangs must not keep the others from telling. Without a good
+/// one, an answer that says why is worth more than none.
+pub(crate) async fn first(
+    cluster: &Cluster,
+    metadata: &MetadataResponse,
+    request: impl Into<Request>,
+) -> Result<Response, CallError> {
+    let (request, limit) = (request.into(), cluster.timeout.min(PATIENCE));
+    let ids = metadata.brokers.iter().map(|b| Target::Broker(BrokerId(b.node_id)));
+    let mut targets: Vec<Target> = ids.take(ASKED_AT_ONCE).collect();
+    if targets.is_empty() {
+        targets.push(Target::Any);
+    }
+    let mut asked = JoinSet::new();
+    for target in targets {
+        let (kafka, request) = (cluster.kafka.clone(), request.clone());
+        asked.spawn(async move { kafka.call(target, request, limit).await });
+    }
+    let mut best = Err(CallError::Failed(Failure::local("no broker answered")));
+    while let Some(Ok(answer)) = asked.join_next().await {
+        match &answer {
+            Ok(Response::DescribeQuorum(r)) if r.error_code.is_err() => best = answer,
+            Ok(_) => return answer,
+            Err(_) if best.is_err() => best = answer,
+            Err(_) => {}
+        }
+    }
+    best
+}
+
+async fn quorum(cluster: &Cluster, metadata: &MetadataResponse) -> Result<QuorumView, NoQuorum> {
     let partitions = vec![DescribeQuorumRequestPartition { partition_index: 0 }];
     let topics = vec![DescribeQuorumRequestTopic { topic_name: METADATA_TOPIC.into(), partitions }];
-    let limit = cluster.timeout.min(PATIENCE);
     let known = |why: String| NoQuorum { unsupported: false, why };
-    match cluster.kafka.call(Target::Any, DescribeQuorumRequest { topics }, limit).await {
+    match first(cluster, metadata, DescribeQuorumRequest { topics }).await {
         Ok(Response::DescribeQuorum(response)) => QuorumView::read(response).map_err(known),
         Ok(other) => Err(known(format!("the broker answered with {}, which was not asked", other.key()))),
         Err(CallError::Unsupported(why)) => Err(NoQuorum { unsupported: true, why }),
@@ -152,7 +185,7 @@ impl QuorumView {
 }
 
 /// The brokers that are registered and take no part. Kafkas before 4.0 do not tell of them, and some only tell who may know.
-async fn fenced(cluster: &Cluster) -> Vec<BrokerView> {
+async fn fenced(cluster: &Cluster, metadata: &MetadataResponse) -> Vec<BrokerView> {
     let request =
         DescribeClusterRequest { endpoint_type: BROKERS, include_fenced_brokers: true, ..Default::default() };
     let broker = |b: DescribeClusterBroker| BrokerView {
@@ -162,7 +195,7 @@ async fn fenced(cluster: &Cluster) -> Vec<BrokerView> {
         rack: b.rack,
         fenced: true,
     };
-    match cluster.kafka.call(Target::Any, request, cluster.timeout.min(PATIENCE)).await {
+    match first(cluster, metadata, request).await {
         Ok(Response::DescribeCluster(r)) => {
             r.brokers.into_iter().filter(|b| b.is_fenced).map(broker).collect()
         }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quipu_core::client::Target;
 use quipu_core::wire::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResponse,
 };
@@ -11,8 +10,8 @@ use quipu_core::wire::messages::metadata::{
     MetadataResponse, MetadataResponsePartition, MetadataResponseTopic,
 };
 
-use super::cluster_view::{BrokerView, ClusterView, QuorumView};
-use super::remote::{Cluster, Failed, told};
+use super::cluster_view::{BrokerView, ClusterView, QuorumView, first};
+use super::remote::{Answer, Cluster, Failed, told, words};
 use super::table::list;
 
 /// A voter that has fetched nothing for so long, or was never level with the leader for so long, is not well. Followers of Quipu and
@@ -71,7 +70,9 @@ pub(crate) async fn configs(cluster: &Cluster, metadata: &MetadataResponse) -> R
     for some in names.chunks(TOPICS_AT_ONCE) {
         let resources = some.iter().map(resource).collect();
         let request = DescribeConfigsRequest { resources, ..Default::default() };
-        let r: DescribeConfigsResponse = cluster.ask(Target::Any, request).await?;
+        let answer = first(cluster, metadata, request).await.map_err(|e| Failed::one(words(&e)))?;
+        let r: Option<DescribeConfigsResponse> = answer.into_answer();
+        let r = r.ok_or_else(|| Failed::one("the broker answered something else than was asked"))?;
         for topic in r.results.into_iter().filter(|topic| topic.error_code.is_none()) {
             let value = topic.configs.iter().find(|c| c.name == MIN_INSYNC).and_then(|c| c.value.clone());
             required.extend(value.and_then(|v| v.parse().ok()).map(|n: i32| (topic.resource_name, n)));
