@@ -9,6 +9,7 @@ use crate::broker::turn::Turn;
 use crate::broker::{Broker, HeldRequest};
 use crate::ids::{BrokerId, ConnId};
 use crate::peer::message::PeerMessage;
+use crate::quorum::Quorum;
 use crate::time::Instant;
 use crate::wire::Request as Api;
 use crate::wire::dialect::Dialect;
@@ -67,8 +68,9 @@ impl Forwards {
 impl Broker {
     /// Whether a request is for the active controller, and this broker is not that.
     pub(super) fn is_for_controller(&self, api: &Api) -> bool {
-        // That nobody is known to lead the quorum is an answer too, when it is asked for.
-        let answered_here = matches!(api, Api::DescribeQuorum(_)) && self.known_controller().is_none();
+        // That nobody leads the quorum, as far as is known here, is an answer too, when it is asked for.
+        let has_leader = self.quorum.as_ref().is_some_and(Quorum::has_leader);
+        let answered_here = matches!(api, Api::DescribeQuorum(_)) && !has_leader;
         !self.is_alone() && self.active.is_none() && is_controllers(api) && !answered_here
     }
 

@@ -258,6 +258,11 @@ impl Quorum {
         self.election.leader
     }
 
+    /// Whether it leads, or follows who does. It may remember the leader of an epoch that it has given up: it asks for votes then.
+    pub fn has_leader(&self) -> bool {
+        matches!(self.role, Role::Leading(_) | Role::Following(_))
+    }
+
     /// Whether this node leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leading(_))

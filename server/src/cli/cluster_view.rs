@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use quipu_core::client::{CallError, Failure, Target};
-use quipu_core::ids::BrokerId;
+use quipu_core::client::{Address, CallError, ClientSettings, Failure, Target};
 use quipu_core::wire::messages::describe_cluster::{DescribeClusterBroker, DescribeClusterRequest};
 use quipu_core::wire::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumRequestPartition, DescribeQuorumRequestTopic,
@@ -12,6 +11,7 @@ use quipu_core::wire::messages::describe_quorum::{
 };
 use quipu_core::wire::messages::metadata::MetadataResponse;
 use quipu_core::wire::{Request, Response};
+use quipu_net::client::Kafka;
 use tokio::task::JoinSet;
 
 use super::remote::{Cluster, told};
@@ -132,26 +132,29 @@ pub(crate) async fn first(
     request: impl Into<Request>,
 ) -> Result<Response, CallError> {
     let (request, limit) = (request.into(), cluster.timeout.min(PATIENCE));
-    let ids = metadata.brokers.iter().map(|b| Target::Broker(BrokerId(b.node_id)));
-    let mut targets: Vec<Target> = ids.take(ASKED_AT_ONCE).collect();
-    if targets.is_empty() {
-        targets.push(Target::Any);
-    }
     let mut asked = JoinSet::new();
-    for target in targets {
-        let (kafka, request) = (cluster.kafka.clone(), request.clone());
-        asked.spawn(async move { kafka.call(target, request, limit).await });
+    for broker in metadata.brokers.iter().take(ASKED_AT_ONCE) {
+        let Ok(port) = u16::try_from(broker.port) else { continue };
+        asked.spawn(ask(Address { host: broker.host.clone(), port }, request.clone(), limit));
     }
     let mut best = Err(CallError::Failed(Failure::local("no broker answered")));
     while let Some(Ok(answer)) = asked.join_next().await {
         match &answer {
             Ok(Response::DescribeQuorum(r)) if r.error_code.is_err() => best = answer,
             Ok(_) => return answer,
-            Err(_) if best.is_err() => best = answer,
-            Err(_) => {}
+            Err(_) if matches!(best, Ok(_) | Err(CallError::Unsupported(_))) => {}
+            Err(_) => best = answer,
         }
     }
     best
+}
+
+/// Asks the broker at an address and no other: a client of its own knows none that hangs.
+async fn ask(addr: Address, request: Request, limit: Duration) -> Result<Response, CallError> {
+    let usual = ClientSettings::new(vec![addr]);
+    let settings = ClientSettings { client_id: "quipu-cli".into(), auto_create_topics: false, ..usual };
+    let (kafka, _events) = Kafka::open(settings);
+    kafka.call(Target::Any, request, limit).await
 }
 
 async fn quorum(cluster: &Cluster, metadata: &MetadataResponse) -> Result<QuorumView, NoQuorum> {

@@ -167,14 +167,17 @@ fn a_node_that_lost_its_directory_has_no_vote_and_only_reads_along() {
 
 #[test]
 fn who_knows_of_no_leader_says_so_at_once() {
-    let mut trio = Trio::new();
-    let left = trio.leader();
-    trio.others().into_iter().for_each(|at| trio.crash(at));
-    trio.run(20_000);
-    let told = told_at(&mut trio, left, 0);
-    assert_eq!((told.error_code, told.topics.len()), (ErrorCode::NOT_LEADER_OR_FOLLOWER, 0));
-    let why = told.error_message.expect("words");
-    assert!(why.contains(&format!("broker {} knows of no leader", left + 1)), "{why}");
+    // Who led knows that nobody listens; who followed asks for votes, and remembers the leader that it gave up.
+    for leads in [true, false] {
+        let mut trio = Trio::new();
+        let left = if leads { trio.leader() } else { trio.others()[0] };
+        (0..3).filter(|at| *at != left).for_each(|at| trio.crash(at));
+        trio.run(20_000);
+        let told = told_at(&mut trio, left, 0);
+        assert_eq!((told.error_code, told.topics.len()), (ErrorCode::NOT_LEADER_OR_FOLLOWER, 0));
+        let why = told.error_message.expect("words");
+        assert!(why.contains(&format!("broker {} knows of no leader", left + 1)), "{why}");
+    }
 }
 
 #[test]
