@@ -20,14 +20,14 @@ const UNHEALTHY: u8 = 3;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Show the brokers, the active controller and the metadata quorum
-    Info(InfoArgs),
+    Info(OverviewArgs),
     /// Find partitions, brokers and voters of the metadata quorum that are not well
     Health(HealthArgs),
 }
 
 /// Flags of `quipu cluster info`.
 #[derive(Args, Debug)]
-pub(crate) struct InfoArgs {
+pub(crate) struct OverviewArgs {
     #[command(flatten)]
     remote: Remote,
 }
@@ -53,7 +53,7 @@ impl ClusterCommand {
     }
 }
 
-async fn info(args: InfoArgs) -> Result<(), Failed> {
+async fn info(args: OverviewArgs) -> Result<(), Failed> {
     let cluster = args.remote.open();
     let none: Vec<String> = Vec::new();
     let metadata = cluster.metadata(Some(&none)).await?;
