@@ -33,6 +33,8 @@ pub(crate) fn throttle_ms(answer: &Response) -> i32 {
         Response::OffsetDelete(r) => r.throttle_time_ms,
         Response::DescribeCluster(r) => r.throttle_time_ms,
         Response::DescribeProducers(r) => r.throttle_time_ms,
+        // It has no such field.
+        Response::DescribeQuorum(_) => 0,
         Response::DescribeTopicPartitions(r) => r.throttle_time_ms,
     }
 }

@@ -1,10 +1,13 @@
 //! The command line: its commands and flags, with the defaults that `--help` shows.
 
 mod advice;
+mod cluster;
+mod cluster_view;
 mod consume;
 mod doctor;
 mod group;
 mod group_view;
+mod health;
 mod moment;
 mod offsets;
 mod produce;

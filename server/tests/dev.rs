@@ -94,17 +94,22 @@ fn leader_in(line: &str) -> Option<(String, String)> {
     Some((by.to_string(), what.split_once("led by broker ")?.1.to_string()))
 }
 
+/// Waits until the three have formed their cluster; who leads it.
+fn formed(dev: &mut Running) -> String {
+    let (mut leader, mut members) = (None, 0);
+    // Before the cluster has formed, all of them are needed.
+    dev.read_until(|line| {
+        leader = leader_in(line).map(|(_, leads)| leads).or(leader.take());
+        members += usize::from(line.contains("this broker belongs to the cluster"));
+        leader.clone().filter(|_| members == 3)
+    })
+}
+
 #[test]
 fn brokers_find_one_another_and_another_leader_when_theirs_is_killed_and_are_ended_together() {
     let place = Place::new();
     let mut dev = place.dev();
-    let (mut leader, mut members) = (None, 0);
-    // Before the cluster has formed, all of them are needed.
-    let leader = dev.read_until(|line| {
-        leader = leader_in(line).map(|(_, leads)| leads).or(leader.take());
-        members += usize::from(line.contains("this broker belongs to the cluster"));
-        leader.clone().filter(|_| members == 3)
-    });
+    let leader = formed(&mut dev);
     kill_process(place.pid(&leader), Signal::KILL).unwrap();
     dev.read_until(|line| line.contains(&format!("broker {leader} has ended (signal: 9")).then_some(()));
     let again = dev.read_until(|line| line.contains("quipu serve").then(|| line.to_string()));
@@ -120,6 +125,62 @@ fn brokers_find_one_another_and_another_leader_when_theirs_is_killed_and_are_end
             |line: &str| line.starts_with(&format!("{id} | ")) && line.ends_with("everything is on disk");
         assert!(rest.lines().any(stopped), "broker {id} stops in order:\n{rest}");
     }
+}
+
+/// A process that is held, and goes on when the test ends, however it ends.
+struct Held(Pid);
+
+impl Held {
+    fn new(pid: Pid) -> Held {
+        kill_process(pid, Signal::STOP).unwrap();
+        Held(pid)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+/// What a command says, once it ends with that code.
+fn said(place: &Place, bootstrap: &str, code: i32, words: &[&str]) -> serde_json::Value {
+    let mut told = serde_json::Value::Null;
+    for _ in 0..300 {
+        let mut command = place.quipu(words);
+        command.args(["-b", bootstrap, "--format", "json"]).stdout(Stdio::piped());
+        let output = command.output().unwrap();
+        told = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if output.status.code() == Some(code) {
+            return told;
+        }
+    }
+    panic!("{words:?} does not end with {code}: {told}");
+}
+
+#[test]
+fn a_cluster_is_unhealthy_while_a_broker_is_silent_and_says_which_and_what_lacks_it() {
+    let place = Place::new();
+    let mut dev = place.dev();
+    let leader = formed(&mut dev);
+    let silent = ["1", "2", "3"].into_iter().find(|id| *id != leader).unwrap();
+    let id: i32 = silent.parse().unwrap();
+    // Whoever is asked that is not the active controller asks it.
+    let asked = (1..=3).find(|other| *other != id && other.to_string() != leader).unwrap();
+    let bootstrap = format!("{}:{}", place.host, 9091 + asked);
+    // Until all three take part it is refused.
+    said(&place, &bootstrap, 0, &["topic", "create", "t", "-r", "3", "-c", "min.insync.replicas=3"]);
+    let health = |code| said(&place, &bootstrap, code, &["cluster", "health"]);
+    health(0);
+    let held = Held::new(place.pid(silent));
+    dev.read_until(|line| line.contains(&format!("broker {silent} is fenced")).then_some(()));
+    let told = health(3);
+    let kinds =
+        told["problems"].as_array().unwrap().iter().map(|p| (p["kind"].as_str().unwrap(), &p["nodes"]));
+    let kinds: Vec<_> = kinds.collect();
+    assert!(kinds.contains(&("broker_missing", &serde_json::json!([id]))), "{told}");
+    drop(held);
+    health(0);
 }
 
 #[test]

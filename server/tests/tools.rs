@@ -154,6 +154,42 @@ fn failures_name_their_reason_and_end_with_an_error_code() {
 }
 
 #[test]
+fn a_cluster_tells_what_it_is_made_of_and_is_unhealthy_by_its_exit_code() {
+    let broker = Broker::start();
+    broker.said(&["topic", "create", "t", "-p", "2"]);
+    let info = broker.said(&["cluster", "info"]);
+    for part in ["active controller  1\n", "leader 1 in epoch", &broker.bootstrap, "active"] {
+        assert!(info.contains(part), "{part} is not in\n{info}");
+    }
+    let told: serde_json::Value =
+        serde_json::from_str(&broker.said(&["cluster", "info", "--format", "json"])).unwrap();
+    assert!(info.starts_with(&format!("cluster id         {}\n", told["cluster_id"].as_str().unwrap())));
+    assert_eq!((&told["active_controller"], &told["brokers"][0]["fenced"]), (&1.into(), &false.into()));
+    let me = &told["quorum"]["replicas"][0];
+    assert_eq!(
+        (&me["role"], &me["lag"], &told["quorum"]["leader"]),
+        (&"leader".into(), &0.into(), &1.into())
+    );
+    assert_eq!(me["listeners"][0], format!("PLAINTEXT://{}", broker.bootstrap));
+    assert!(me["end_offset"].as_i64().unwrap() > 0 && me["end_offset"] == told["quorum"]["high_watermark"]);
+
+    assert_eq!(broker.said(&["cluster", "health"]), "healthy: 1 brokers, 2 partitions\n");
+    broker.said(&["topic", "create", "few", "-c", "min.insync.replicas=2"]);
+    let output = broker.run_with(&["cluster", "health", "--format", "json"], "");
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &told["healthy"]), (Some(3), &false.into()), "{told}");
+    let problem = &told["problems"][0];
+    assert_eq!(
+        (&problem["kind"], &problem["partitions"][0]["topic"]),
+        (&"under_min_isr".into(), &"few".into())
+    );
+    let nobody = broker.run_with(&["cluster", "health", "-b", "127.0.0.1:1", "--timeout", "0.5"], "");
+    let why = String::from_utf8(nobody.stderr).unwrap();
+    assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(1), 0), "{why}");
+    assert!(why.contains("127.0.0.1:1: connection refused") && why.contains("--bootstrap"), "{why}");
+}
+
+#[test]
 fn the_doctor_finds_nothing_wrong_here_and_something_where_nobody_listens() {
     let broker = Broker::start();
     let healthy = broker.said(&["doctor"]);

@@ -16,7 +16,16 @@ impl Broker {
             let (host, port) = from.advertised.clone();
             return vec![(self.me, host, port, None)];
         }
-        let brokers = self.controller.image().brokers().iter().filter(|(_, r)| !r.fenced);
+        self.told_of(from, false)
+    }
+
+    /// The brokers that are registered and take no part, as those that are down.
+    pub(super) fn fenced(&self, from: &Client) -> Vec<Reached> {
+        self.told_of(from, true)
+    }
+
+    fn told_of(&self, from: &Client, fenced: bool) -> Vec<Reached> {
+        let brokers = self.controller.image().brokers().iter().filter(|(_, r)| r.fenced == fenced);
         let told = brokers.filter_map(|(id, registration)| {
             let at = self.endpoint_for(from, &registration.endpoints)?;
             Some((*id, at.host.clone(), at.port, registration.rack.clone()))

@@ -1,4 +1,4 @@
-//! Admin requests that the active controller decides: any broker takes them, and forwards them to it (KIP-590).
+//! Admin requests that the active controller decides or knows the answer to: any broker takes them, and forwards them to it (KIP-590).
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use crate::broker::turn::Turn;
 use crate::broker::{Broker, HeldRequest};
 use crate::ids::{BrokerId, ConnId};
 use crate::peer::message::PeerMessage;
+use crate::quorum::Quorum;
 use crate::time::Instant;
 use crate::wire::Request as Api;
 use crate::wire::dialect::Dialect;
@@ -67,7 +68,10 @@ impl Forwards {
 impl Broker {
     /// Whether a request is for the active controller, and this broker is not that.
     pub(super) fn is_for_controller(&self, api: &Api) -> bool {
-        !self.is_alone() && self.active.is_none() && is_decision(api)
+        // That nobody leads the quorum, as far as is known here, is an answer too, when it is asked for.
+        let has_leader = self.quorum.as_ref().is_some_and(Quorum::has_leader);
+        let answered_here = matches!(api, Api::DescribeQuorum(_)) && !has_leader;
+        !self.is_alone() && self.active.is_none() && is_controllers(api) && !answered_here
     }
 
     /// Forwards a client's request.
@@ -140,7 +144,7 @@ impl Broker {
             return self.tell(turn, to, refused("this broker is not the active controller"));
         }
         let (header, api) = match decode_request(&Bytes::from(frame)) {
-            Ok((header, api)) if is_decision(&api) => (header, api),
+            Ok((header, api)) if is_controllers(&api) => (header, api),
             // A broker of another version, or none: there is nothing to be answered that it would understand.
             Ok(_) | Err(_) => return self.tell(turn, to, refused("the request cannot be read")),
         };
@@ -208,8 +212,8 @@ fn newest(key: ApiKey) -> i16 {
     *key.accepted().end()
 }
 
-/// What only the active controller decides.
-fn is_decision(api: &Api) -> bool {
+/// What only the active controller decides, or knows.
+fn is_controllers(api: &Api) -> bool {
     matches!(
         api,
         Api::CreateTopics(_)
@@ -217,6 +221,7 @@ fn is_decision(api: &Api) -> bool {
             | Api::CreatePartitions(_)
             | Api::AlterConfigs(_)
             | Api::IncrementalAlterConfigs(_)
+            | Api::DescribeQuorum(_)
     )
 }
 

@@ -168,14 +168,10 @@ impl Broker {
             ..Default::default()
         };
         if request.endpoint_type == BROKERS {
-            let broker = |(id, host, port, rack): Reached| DescribeClusterBroker {
-                broker_id: id.0,
-                host,
-                port: i32::from(port),
-                rack,
-                ..Default::default()
-            };
-            response.brokers = self.reached_by(from).into_iter().map(broker).collect();
+            response.brokers = self.reached_by(from).into_iter().map(|at| described(at, false)).collect();
+            if request.include_fenced_brokers {
+                response.brokers.extend(self.fenced(from).into_iter().map(|at| described(at, true)));
+            }
         } else {
             response.error_code = ErrorCode::MISMATCHED_ENDPOINT_TYPE;
             response.error_message =
@@ -241,6 +237,10 @@ impl Broker {
             },
         }
     }
+}
+
+fn described((id, host, port, rack): Reached, is_fenced: bool) -> DescribeClusterBroker {
+    DescribeClusterBroker { broker_id: id.0, host, port: i32::from(port), rack, is_fenced }
 }
 
 fn asks_for_all(request: &MetadataRequest, dialect: Dialect) -> bool {

@@ -6,6 +6,7 @@ mod answers;
 mod belonging;
 mod commit;
 mod configs;
+mod describe_quorum;
 pub mod door;
 mod fetch;
 mod fetches;

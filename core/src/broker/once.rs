@@ -21,6 +21,10 @@ pub(super) fn once(request: &mut Request) {
             keep_first(&mut r.topics, |t| t.name.clone());
             r.topics.iter_mut().for_each(|t| keep_first(&mut t.partition_indexes, |p| *p));
         }
+        Request::DescribeQuorum(r) => {
+            keep_first(&mut r.topics, |t| t.topic_name.clone());
+            r.topics.iter_mut().for_each(|t| keep_first(&mut t.partitions, |p| p.partition_index));
+        }
         Request::OffsetFetch(r) => {
             keep_first(&mut r.groups, |g| g.group_id.clone());
             for topics in r.groups.iter_mut().filter_map(|g| g.topics.as_mut()) {

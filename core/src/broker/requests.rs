@@ -49,6 +49,7 @@ impl Broker {
             Api::OffsetForLeaderEpoch(r) => self.offset_for_leader_epoch(turn, to, r),
             Api::Metadata(r) => self.metadata(turn, to, (from, dialect), r),
             Api::DescribeCluster(r) => self.describe_cluster(turn, to, from, r),
+            Api::DescribeQuorum(r) => self.describe_quorum(turn, to, &r),
             Api::DescribeTopicPartitions(r) => self.describe_topic_partitions(turn, to, r),
             Api::FindCoordinator(r) => self.find_coordinator(turn, to, from, r),
             Api::CreateTopics(r) => self.create_topics(turn, to, r),

@@ -25,6 +25,7 @@ pub(crate) fn only_reads(key: ApiKey) -> bool {
             | ApiKey::DescribeConfigs
             | ApiKey::DescribeLogDirs
             | ApiKey::DescribeCluster
+            | ApiKey::DescribeQuorum
             | ApiKey::DescribeProducers
             | ApiKey::DescribeTopicPartitions
             | ApiKey::Fetch
@@ -74,6 +75,7 @@ fn codes(response: &Response) -> Vec<ErrorCode> {
         Response::IncrementalAlterConfigs(r) => r.responses.iter().map(|c| c.error_code).collect(),
         Response::InitProducerId(r) => vec![r.error_code],
         Response::DescribeCluster(r) => vec![r.error_code],
+        Response::DescribeQuorum(r) => vec![r.error_code],
         _ => Vec::new(),
     }
 }

@@ -40,6 +40,8 @@ pub struct Progress {
     pub fetched: Instant,
     /// When it had last all that there was (Kafka: `lastCaughtUpTimestamp`).
     pub caught_up: Option<Instant>,
+    /// Where the leader's log ended when it fetched last.
+    leader_end: Offset,
     /// The high watermark that it was last told.
     told: Option<Offset>,
     /// Its question that waits for something to answer.
@@ -140,13 +142,14 @@ impl Quorum {
             return self.reply(from, correlation, Answer::Diverging(agreed), out);
         }
         let before = leading.progress.get(&from).filter(|p| p.directory == fetch.by.directory);
-        let caught_up = if fetch.tip.end >= log.end() { Some(now) } else { before.and_then(|p| p.caught_up) };
+        let caught_up = caught_up(before, fetch.tip.end, log.end(), now);
         let progress = Progress {
             directory: fetch.by.directory,
             end: fetch.tip.end,
             flushed: fetch.flushed.min(fetch.tip.end),
             fetched: now,
             caught_up,
+            leader_end: log.end(),
             told: before.and_then(|p| p.told),
             parked: Some(Parked { correlation, until: parks }),
         };
@@ -209,6 +212,15 @@ impl Quorum {
             self.ask(id, Question::Begin, out);
         }
     }
+}
+
+/// When a node that fetches from `end` had last all that there was: now, or when it fetched before, if it has what there was then.
+/// Else one that follows closely would never seem to, while the log grows all the time.
+fn caught_up(before: Option<&Progress>, end: Offset, leader_end: Offset, now: Instant) -> Option<Instant> {
+    if end >= leader_end {
+        return Some(now);
+    }
+    before.and_then(|p| if end >= p.leader_end { Some(p.fetched) } else { p.caught_up })
 }
 
 /// The last epoch in which a log that ends there may agree with this one, and where it ends here; `None` if it is a part of it.

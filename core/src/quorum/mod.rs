@@ -30,6 +30,7 @@ use crate::quorum::election::Outgoing;
 pub use crate::quorum::election::{Election, WriteId};
 use crate::quorum::follow::Following;
 use crate::quorum::lead::Leading;
+pub use crate::quorum::lead::Progress;
 use crate::quorum::messages::{Body, Message, Question, Refusal};
 use crate::quorum::vote::Canvass;
 pub use crate::quorum::voters::{Voter, Voters};
@@ -271,6 +272,11 @@ impl Quorum {
     /// Who leads in it, as far as this node knows.
     pub fn leader(&self) -> Option<BrokerId> {
         self.election.leader
+    }
+
+    /// Whether it leads, or follows who does. It may remember the leader of an epoch that it has given up: it asks for votes then.
+    pub fn has_leader(&self) -> bool {
+        matches!(self.role, Role::Leading(_) | Role::Following(_))
     }
 
     /// Whether this node leads.

@@ -39,6 +39,14 @@ impl Voters {
         }
     }
 
+    /// The directory that a node's vote was given to, once the quorum has formed.
+    pub fn directory(&self, id: BrokerId) -> Option<[u8; 16]> {
+        match self {
+            Voters::Forming(_) => None,
+            Voters::Formed(all) => all.get(&id).copied(),
+        }
+    }
+
     /// Their nodes.
     pub fn ids(&self) -> Vec<BrokerId> {
         match self {

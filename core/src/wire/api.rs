@@ -212,6 +212,8 @@ apis! {
         accepts 0..=1, advertises 0..=1, flexible Some(1);
     OffsetDelete = 47: m::offset_delete::OffsetDeleteRequest, m::offset_delete::OffsetDeleteResponse,
         accepts 0..=0, advertises 0..=0, flexible None;
+    DescribeQuorum = 55: m::describe_quorum::DescribeQuorumRequest, m::describe_quorum::DescribeQuorumResponse,
+        accepts 0..=2, advertises 0..=2, flexible Some(0);
     DescribeCluster = 60: m::describe_cluster::DescribeClusterRequest, m::describe_cluster::DescribeClusterResponse,
         accepts 0..=2, advertises 0..=2, flexible Some(0);
     DescribeProducers = 61: m::describe_producers::DescribeProducersRequest, m::describe_producers::DescribeProducersResponse,

@@ -127,6 +127,21 @@ impl Field for TopicId {
     }
 }
 
+/// The id of a directory.
+impl Field for [u8; 16] {
+    const KIND: &'static str = "uuid";
+    fn min_size(_at: At) -> usize {
+        16
+    }
+    fn read(input: &mut Reader<'_>, _at: At) -> Result<Self, WireError> {
+        Ok(input.array()?)
+    }
+    fn write(&self, out: &mut Out, _at: At) -> Result<(), WireError> {
+        out.put(self);
+        Ok(())
+    }
+}
+
 /// Implements `Field` for a nullable type, whose null is an error unless the field is wrapped in `Option`.
 macro_rules! never_null {
     () => {

@@ -9,6 +9,7 @@ use crate::wire::fault::Fault;
 use crate::wire::frame::{
     RequestHeader, Unreadable, decode_request, decode_response, encode_request, encode_response,
 };
+use crate::wire::messages::describe_quorum as quorum;
 use crate::wire::messages::fetch::{FetchResponse, FetchableTopicResponse, PartitionData};
 use crate::wire::messages::heartbeat::HeartbeatRequest;
 use crate::wire::messages::metadata::{MetadataRequest, MetadataResponse, MetadataResponseTopic};
@@ -369,4 +370,41 @@ fn an_error_code_that_is_unknown_survives() {
     assert_eq!(ErrorCode(999).to_string(), "UNKNOWN(999)");
     assert_eq!(ErrorCode(6).to_string(), "NOT_LEADER_OR_FOLLOWER");
     assert!(ErrorCode(6).retriable() && !ErrorCode(35).retriable());
+}
+
+#[test]
+fn the_state_of_a_quorum_goes_to_old_clients_without_directories_times_and_listeners() {
+    let voter = quorum::ReplicaState {
+        replica_id: 1,
+        replica_directory_id: [7; 16],
+        log_end_offset: 9,
+        last_fetch_timestamp: 100,
+        last_caught_up_timestamp: 90,
+    };
+    let told = |voter: quorum::ReplicaState, nodes| {
+        let partition = quorum::DescribeQuorumResponsePartition {
+            leader_id: 1,
+            high_watermark: 9,
+            current_voters: vec![voter.clone()],
+            observers: vec![voter],
+            ..Default::default()
+        };
+        let topic = quorum::DescribeQuorumResponseTopic {
+            topic_name: "__cluster_metadata".into(),
+            partitions: vec![partition],
+        };
+        quorum::DescribeQuorumResponse { topics: vec![topic], nodes, ..Default::default() }
+    };
+    let at =
+        quorum::DescribeQuorumResponseListener { name: "PLAINTEXT".into(), host: "h".into(), port: 65_535 };
+    let node = quorum::DescribeQuorumResponseNode { node_id: 1, listeners: vec![at] };
+    let whole = told(voter.clone(), vec![node]);
+    let untimed = quorum::ReplicaState { replica_id: 1, log_end_offset: 9, ..Default::default() };
+    let timed = quorum::ReplicaState { replica_directory_id: [0; 16], ..voter };
+    for (version, left) in [(0, told(untimed, Vec::new())), (1, told(timed, Vec::new())), (2, whole.clone())]
+    {
+        let (_, read) =
+            decode_response(ApiKey::DescribeQuorum, version, &answered(whole.clone(), version)).unwrap();
+        assert_eq!(read, left.into(), "version {version}");
+    }
 }

@@ -62,8 +62,8 @@ impl From<String> for Failed {
     }
 }
 
-/// Runs a command to its end; its errors go to standard error, and into the exit code.
-pub(crate) fn run(command: impl Future<Output = Result<(), Failed>>) -> ExitCode {
+/// Runs a command to its end, with its exit code. Its errors go to standard error, and their exit code is 1.
+pub(crate) fn run(command: impl Future<Output = Result<ExitCode, Failed>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -72,7 +72,7 @@ pub(crate) fn run(command: impl Future<Output = Result<(), Failed>>) -> ExitCode
         }
     };
     match runtime.block_on(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failed(reasons)) => {
             for reason in reasons {
                 eprintln!("error: {reason}");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::cluster::ClusterCommand;
 use super::consume::ConsumeArgs;
 use super::doctor::DoctorArgs;
 use super::group::GroupCommand;
@@ -24,6 +25,9 @@ pub(crate) enum Tool {
     /// Show and change consumer groups
     #[command(subcommand)]
     Group(GroupCommand),
+    /// Show what the cluster is made of, and what is wrong with it
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Find out why clients cannot connect, and which setting to change
     Doctor(DoctorArgs),
 }
@@ -34,13 +38,16 @@ impl Tool {
         run(self.act())
     }
 
-    async fn act(self) -> Result<(), Failed> {
+    async fn act(self) -> Result<ExitCode, Failed> {
         match self {
-            Tool::Topic(command) => command.run().await,
-            Tool::Produce(args) => args.run().await,
-            Tool::Consume(args) => args.run().await,
-            Tool::Group(command) => command.run().await,
-            Tool::Doctor(args) => args.run().await,
+            Tool::Topic(command) => command.run().await?,
+            Tool::Produce(args) => args.run().await?,
+            Tool::Consume(args) => args.run().await?,
+            Tool::Group(command) => command.run().await?,
+            Tool::Doctor(args) => args.run().await?,
+            // Only this one tells more by its exit code than whether it failed.
+            Tool::Cluster(command) => return command.run().await,
         }
+        Ok(ExitCode::SUCCESS)
     }
 }

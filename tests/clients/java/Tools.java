@@ -40,7 +40,7 @@ final class Tools {
         Check.check("kafka-verifiable-producer and kafka-verifiable-consumer agree on every record", Tools::verifiable);
         Check.check("kafka-consumer-groups lists, describes, resets and deletes", Tools::groups);
         Check.check("kafka-configs alters, describes and takes back a topic's config", Tools::configs);
-        Check.check("kafka-get-offsets, kafka-delete-records and kafka-broker-api-versions answer", Tools::smaller);
+        Check.check("kafka-get-offsets, kafka-delete-records, kafka-broker-api-versions and kafka-metadata-quorum answer", Tools::smaller);
         String directory = System.getenv("DATA_DIR");
         String sentence = "kafka-dump-log reads a segment file that the server wrote";
         if (directory == null) {
@@ -190,6 +190,11 @@ final class Tools {
         String versions = tool(org.apache.kafka.tools.BrokerApiVersionsCommand::main, "", with());
         Check.holds(versions, "Produce(0): ");
         Check.holds(versions, "DescribeConfigs(32): ");
+        String quorum = tool(org.apache.kafka.tools.MetadataQuorumCommand::main, "", with("describe", "--status"));
+        Check.holds(quorum, "LeaderEpoch:");
+        Check.holds(quorum, "MaxFollowerLag:         0");
+        String replicas = tool(org.apache.kafka.tools.MetadataQuorumCommand::main, "", with("describe", "--replication"));
+        Check.holds(replicas, "Leader");
     }
 
     static void dump(Path directory) throws Exception {

@@ -4,6 +4,7 @@ mod admin;
 mod belonging;
 mod bounds;
 mod delivery;
+mod describe_quorum;
 mod dialects;
 mod epochs;
 mod failures;

@@ -327,3 +327,31 @@ fn an_answer_of_the_epoch_before_names_no_leader_of_the_one_that_it_opens() {
     }
     assert_eq!((one.quorum.epoch(), one.quorum.leader()), (LeaderEpoch(2), None));
 }
+
+#[test]
+fn a_follower_that_has_what_there_was_when_it_fetched_before_was_caught_up_then() {
+    let mut one = One::elected(&[1], 2);
+    let mut correlation = 10;
+    let mut fetch = |one: &mut One, ms: u64, end: i64| {
+        one.now = one.now + Duration::from_millis(ms);
+        let epoch = LeaderEpoch(if end > 1 { 2 } else { 1 });
+        let fetch = Fetch { by: voter(2), tip: Tip { epoch, end: Offset(end) }, flushed: Offset(end) };
+        correlation += 1;
+        one.hear(2, 2, correlation, Body::Question(Question::Fetch(fetch)));
+        let (_, progress) = one.quorum.progress().next().expect("it has fetched");
+        (progress.fetched, progress.caught_up)
+    };
+    let (_, never) = fetch(&mut one, 100, 1);
+    assert_eq!(never, None, "it lacks the record that opens the epoch");
+    one.append(2);
+    let (before, caught_up) = fetch(&mut one, 100, 2);
+    assert_eq!(
+        caught_up,
+        Some(Instant(before.0 - 100_000)),
+        "it has what there was, and there is more by now"
+    );
+    let (_, caught_up) = fetch(&mut one, 100, 2);
+    assert_eq!(caught_up, Some(Instant(before.0 - 100_000)), "it lacks what there was by then");
+    let (now, caught_up) = fetch(&mut one, 100, 3);
+    assert_eq!(caught_up, Some(now));
+}
