@@ -208,7 +208,7 @@ fn newest(key: ApiKey) -> i16 {
     *key.accepted().end()
 }
 
-/// What only the active controller decides.
+/// What only the active controller decides, or knows at once.
 fn is_decision(api: &Api) -> bool {
     matches!(
         api,
@@ -217,6 +217,10 @@ fn is_decision(api: &Api) -> bool {
             | Api::CreatePartitions(_)
             | Api::AlterConfigs(_)
             | Api::IncrementalAlterConfigs(_)
+            | Api::ElectLeaders(_)
+            | Api::AlterPartitionReassignments(_)
+            | Api::ListPartitionReassignments(_)
+            | Api::UnregisterBroker(_)
     )
 }
 

@@ -63,6 +63,11 @@ impl Lane {
         self.appends.push_back(Append { mark, log, end, cuts });
     }
 
+    /// A log is removed: what is on its way says nothing about one that is made under its name after.
+    pub(crate) fn forget(&mut self, log: LogId) {
+        self.appends.retain(|append| append.log != log);
+    }
+
     /// Sends an operation that something waits for.
     pub(crate) fn store_and_wait(&mut self, turn: &mut Turn, op: StoreOp, who: Waiting) {
         let mark = self.store(turn, op);

@@ -27,6 +27,7 @@ pub(crate) fn only_reads(key: ApiKey) -> bool {
             | ApiKey::DescribeCluster
             | ApiKey::DescribeProducers
             | ApiKey::DescribeTopicPartitions
+            | ApiKey::ListPartitionReassignments
             | ApiKey::Fetch
     )
 }
@@ -74,6 +75,8 @@ fn codes(response: &Response) -> Vec<ErrorCode> {
         Response::IncrementalAlterConfigs(r) => r.responses.iter().map(|c| c.error_code).collect(),
         Response::InitProducerId(r) => vec![r.error_code],
         Response::DescribeCluster(r) => vec![r.error_code],
+        Response::ListPartitionReassignments(r) => vec![r.error_code],
+        Response::UnregisterBroker(r) => vec![r.error_code],
         _ => Vec::new(),
     }
 }
