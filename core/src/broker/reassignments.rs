@@ -14,8 +14,8 @@ use crate::cluster::topics::Refusal;
 use crate::ids::BrokerId;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::alter_partition_reassignments::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignableTopic,
-    ReassignablePartitionResponse, ReassignableTopicResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartitionResponse,
+    ReassignableTopic, ReassignableTopicResponse,
 };
 use crate::wire::messages::list_partition_reassignments::{
     ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, OngoingPartitionReassignment,

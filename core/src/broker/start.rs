@@ -282,7 +282,9 @@ impl Broker {
             }
         }
         for stray in logs.into_keys() {
-            turn.info(format!("removing the log {stray:?}: its topic has been deleted, or it has other replicas"));
+            turn.info(format!(
+                "removing the log {stray:?}: its topic has been deleted, or it has other replicas"
+            ));
             self.lane.store(turn, StoreOp::Remove { log: stray });
         }
     }
