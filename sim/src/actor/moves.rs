@@ -34,7 +34,7 @@ impl MovesPlan {
             1..=3 => elect(Some(TopicPartitions { topic: name, partitions: vec![partition] })),
             4 => reassign(name, partition, None),
             _ => {
-                let same = rng.percent(60);
+                let same = rng.percent(30);
                 let count = if same { factor as usize } else { 1 + rng.below(self.brokers as u64) as usize };
                 reassign(name, partition, Some(self.some(rng, count)))
             }

@@ -56,13 +56,13 @@ fn draw_moves(seed: u64, count: usize, users: &mut [UserPlan]) {
         percent: 10 + rng.below(80),
         others_percent: if rng.percent(50) { 20 } else { 0 },
     };
-    let every_ms = 300 + rng.below(5_000);
+    let every_ms = 100 + rng.below(1_500);
     if rng.percent(50) {
         for user in users {
             if let Deeds::Operate(plan) = &mut user.does {
                 // Who does nothing else does this alone.
                 let percent = if plan.every_ms == 0 { 100 } else { moves.percent };
-                plan.every_ms = if plan.every_ms == 0 { every_ms } else { plan.every_ms };
+                plan.every_ms = if plan.every_ms == 0 { every_ms } else { plan.every_ms.min(every_ms) };
                 plan.moves = Some(MovesPlan { percent, ..moves.clone() });
             }
         }
