@@ -29,12 +29,16 @@ pub(crate) fn throttle_ms(answer: &Response) -> i32 {
         Response::DescribeLogDirs(r) => r.throttle_time_ms,
         Response::CreatePartitions(r) => r.throttle_time_ms,
         Response::DeleteGroups(r) => r.throttle_time_ms,
+        Response::ElectLeaders(r) => r.throttle_time_ms,
         Response::IncrementalAlterConfigs(r) => r.throttle_time_ms,
+        Response::AlterPartitionReassignments(r) => r.throttle_time_ms,
+        Response::ListPartitionReassignments(r) => r.throttle_time_ms,
         Response::OffsetDelete(r) => r.throttle_time_ms,
         Response::DescribeCluster(r) => r.throttle_time_ms,
         Response::DescribeProducers(r) => r.throttle_time_ms,
         // It has no such field.
         Response::DescribeQuorum(_) => 0,
+        Response::UnregisterBroker(r) => r.throttle_time_ms,
         Response::DescribeTopicPartitions(r) => r.throttle_time_ms,
     }
 }

@@ -52,6 +52,12 @@ impl Broker {
         self.config.altered(&altered, &Configs::new()).0
     }
 
+    /// What is decided against. Of a node alone everything is its own.
+    pub(super) fn view(&self) -> View<'_> {
+        let config = self.active.as_ref().map_or(&self.config, |active| &active.config);
+        View { image: self.controller.draft(), config }
+    }
+
     fn deciding<T>(
         &mut self,
         now: Instant,

@@ -4,9 +4,12 @@ use crate::broker::Broker;
 use crate::broker::door::Caller;
 use crate::broker::once::{keep_first, repeated};
 use crate::broker::turn::Turn;
+use crate::cluster::additions::MAX_PARTITIONS;
+use crate::cluster::elections::{elect_leaderless, settle_eligible};
 use crate::cluster::facts::{ConfigOwner, Fact};
 use crate::cluster::image::Configs;
 use crate::cluster::topics::Refusal;
+use crate::cluster::view::View;
 use crate::config::{
     AlterOp, BrokerConfig, ConfigEntry, Settings, alter_broker, alter_topic, describe_broker, describe_topic,
     validate_overrides,
@@ -138,7 +141,7 @@ impl Broker {
             })
             .collect();
         let response = incremental::IncrementalAlterConfigsResponse { responses, ..Default::default() };
-        let facts = if request.validate_only { Vec::new() } else { facts };
+        let facts = if request.validate_only { Vec::new() } else { self.with_what_follows(facts) };
         self.decide_and_answer(turn, facts, to, response.into());
     }
 
@@ -156,8 +159,28 @@ impl Broker {
             })
             .collect();
         let response = AlterConfigsResponse { responses, ..Default::default() };
-        let facts = if request.validate_only { Vec::new() } else { facts };
+        let facts = if request.validate_only { Vec::new() } else { self.with_what_follows(facts) };
         self.decide_and_answer(turn, facts, to, response.into());
+    }
+
+    /// Altered configs, and with them what follows for partitions: with a lower `min.insync.replicas` leaders commit without the
+    /// replicas that were eligible until now, and nobody must elect those any more; where unclean elections are allowed now,
+    /// somebody may lead (KIP-966).
+    fn with_what_follows(&self, mut facts: Vec<Fact>) -> Vec<Fact> {
+        let of_leaders =
+            |fact: &Fact| matches!(fact, Fact::ConfigSet { name, .. } if matters_to_leaders(name));
+        if self.is_alone() || !facts.iter().any(of_leaders) {
+            return facts;
+        }
+        let mut after = self.controller.draft().clone();
+        facts.iter().for_each(|fact| after.apply(fact));
+        let common = after.broker_configs(ConfigOwner::Cluster).cloned().unwrap_or_default();
+        let config = self.config.altered(&common, &Configs::new()).0;
+        let settled = settle_eligible(&View { image: &after, config: &config });
+        settled.iter().for_each(|fact| after.apply(fact));
+        facts.extend(settled);
+        facts.extend(elect_leaderless(&View { image: &after, config: &config }, MAX_PARTITIONS));
+        facts
     }
 
     /// Decides the alterations of each resource by itself; one that is named twice is refused (Kafka: `ControllerApis`).
@@ -225,6 +248,10 @@ impl Broker {
             other => draft.broker_configs(other).cloned().unwrap_or_default(),
         }
     }
+}
+
+fn matters_to_leaders(config: &str) -> bool {
+    matches!(config, "min.insync.replicas" | "unclean.leader.election.enable")
 }
 
 fn difference(of: ConfigOwner, before: &Configs, after: &Configs) -> Vec<Fact> {

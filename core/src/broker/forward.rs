@@ -222,6 +222,10 @@ fn is_controllers(api: &Api) -> bool {
             | Api::AlterConfigs(_)
             | Api::IncrementalAlterConfigs(_)
             | Api::DescribeQuorum(_)
+            | Api::ElectLeaders(_)
+            | Api::AlterPartitionReassignments(_)
+            | Api::ListPartitionReassignments(_)
+            | Api::UnregisterBroker(_)
     )
 }
 

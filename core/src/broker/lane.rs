@@ -63,6 +63,11 @@ impl Lane {
         self.appends.push_back(Append { mark, log, end, cuts });
     }
 
+    /// A log is removed: what is on its way says nothing about one that is made under its name after.
+    pub(crate) fn forget(&mut self, log: LogId) {
+        self.appends.retain(|append| append.log != log);
+    }
+
     /// Sends an operation that something waits for.
     pub(crate) fn store_and_wait(&mut self, turn: &mut Turn, op: StoreOp, who: Waiting) {
         let mark = self.store(turn, op);
@@ -77,5 +82,25 @@ impl Lane {
     /// Takes whatever waits next for an operation that is done.
     pub(crate) fn next_wait(&mut self, done: Mark) -> Option<Waiting> {
         self.waits.pop_front_if(|(mark, _)| *mark <= done).map(|(_, who)| who)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TopicId;
+    use crate::time::{Instant, Now, Timestamp};
+
+    #[test]
+    fn what_was_on_its_way_to_a_log_that_is_removed_says_nothing_of_one_that_is_made_in_its_place() {
+        let (mut lane, mut out) = (Lane::default(), Vec::new());
+        let turn = &mut Turn { now: Now { mono: Instant(0), wall: Timestamp(0) }, out: &mut out };
+        let [gone, stays] = [0, 1].map(|partition| LogId { topic: TopicId([1; 16]), partition });
+        for log in [gone, stays] {
+            lane.append(turn, StoreOp::Truncate { log, to: Offset(9) }, Offset(9), 0);
+        }
+        lane.forget(gone);
+        assert_eq!(lane.next_append(Mark(2)).map(|append| append.log), Some(stays));
+        assert!(lane.next_append(Mark(2)).is_none());
     }
 }

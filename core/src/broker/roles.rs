@@ -22,6 +22,8 @@ impl Broker {
         if !state.replicas.contains(&self.me) {
             if here {
                 turn.info(format!("removing the log {log:?}: this broker is no replica of it any more"));
+                // The others have what was appended here, or may have: nobody is told that it is not there.
+                self.give_up_role(turn, log);
                 self.remove_log(turn, log, "this broker is no replica of the partition any more");
             }
             return;
@@ -128,6 +130,8 @@ impl Broker {
         partition.log.clear_tail(&mut self.tails);
         let (waiting, parked) = who_waits(&mut partition);
         self.upkeep.forget(log);
+        // The partition may come back to this broker before the disk has done what is on its way.
+        self.lane.forget(log);
         self.lane.store(turn, crate::storage::ops::StoreOp::Remove { log });
         for part in waiting {
             self.part_failed(turn, part, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, why);

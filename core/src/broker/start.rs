@@ -89,9 +89,10 @@ impl Loads {
         self.under_way.remove(&load)
     }
 
-    /// Stops reading a log: answers that still come mean nothing.
+    /// Stops reading a log: answers that still come mean nothing. A follower's is waited for all the same, or the other partitions
+    /// in it would not be answered.
     pub(super) fn cancel(&mut self, log: LogId) {
-        self.under_way.retain(|_, (l, _)| *l != log);
+        self.under_way.retain(|_, (l, purpose)| *l != log || matches!(purpose, Purpose::Follower(_)));
     }
 }
 
@@ -281,7 +282,9 @@ impl Broker {
             }
         }
         for stray in logs.into_keys() {
-            turn.info(format!("removing the log {stray:?}: its topic has been deleted"));
+            turn.info(format!(
+                "removing the log {stray:?}: its topic has been deleted, or it has other replicas"
+            ));
             self.lane.store(turn, StoreOp::Remove { log: stray });
         }
     }

@@ -42,6 +42,8 @@ pub(super) enum Chore {
     ExpireProducers,
     /// When followers may lag.
     Followers,
+    /// When leaders may be other than the preferred ones.
+    Leaders,
 }
 
 impl Upkeep {
@@ -82,9 +84,9 @@ impl Upkeep {
 impl Broker {
     /// Sets the timers going.
     pub(super) fn begin_upkeep(&mut self, turn: &mut Turn) {
-        let shared = (!self.is_alone()).then_some(Chore::Followers);
-        for chore in [Chore::Retention, Chore::Checkpoint, Chore::ExpireProducers].into_iter().chain(shared) {
-            self.upkeep.again(turn.now.mono.after_ms(self.period_ms(chore)), chore);
+        let shared: &[Chore] = if self.is_alone() { &[] } else { &[Chore::Followers, Chore::Leaders] };
+        for chore in [Chore::Retention, Chore::Checkpoint, Chore::ExpireProducers].iter().chain(shared) {
+            self.upkeep.again(turn.now.mono.after_ms(self.period_ms(*chore)), *chore);
         }
     }
 
@@ -94,6 +96,7 @@ impl Broker {
             Chore::Checkpoint => self.config.checkpoint_interval_ms,
             Chore::ExpireProducers => self.config.producer_expiration_check_ms,
             Chore::Followers => (self.config.cluster.lag_max.as_millis() as i64 / 2).min(500),
+            Chore::Leaders => self.config.cluster.balance_ms,
         }
         .max(1)
     }
@@ -140,6 +143,7 @@ impl Broker {
                 self.look_at_followers();
                 return false;
             }
+            Chore::Leaders => return self.look_at_leaders(turn),
             Chore::Retention | Chore::ExpireProducers => {}
         }
         let from = self.upkeep.cursors.remove(&chore);

@@ -28,6 +28,7 @@ pub(crate) fn only_reads(key: ApiKey) -> bool {
             | ApiKey::DescribeQuorum
             | ApiKey::DescribeProducers
             | ApiKey::DescribeTopicPartitions
+            | ApiKey::ListPartitionReassignments
             | ApiKey::Fetch
     )
 }
@@ -76,6 +77,8 @@ fn codes(response: &Response) -> Vec<ErrorCode> {
         Response::InitProducerId(r) => vec![r.error_code],
         Response::DescribeCluster(r) => vec![r.error_code],
         Response::DescribeQuorum(r) => vec![r.error_code],
+        Response::ListPartitionReassignments(r) => vec![r.error_code],
+        Response::UnregisterBroker(r) => vec![r.error_code],
         _ => Vec::new(),
     }
 }

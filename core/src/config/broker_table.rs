@@ -201,6 +201,14 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .at_start()
         .doc("How long a follower waits for its leader's answer before it asks for everything anew."),
+    def("auto.leader.rebalance.enable", Boolean, "true")
+        .doc("Whether the active controller puts preferred leaders back by itself."),
+    def("leader.imbalance.check.interval.seconds", Long, "300")
+        .at_least(1)
+        .doc("How often the active controller looks whether leaders are to be put back."),
+    def("leader.imbalance.per.broker.percentage", Int, "10")
+        .at_least(0)
+        .doc("Leaders are put back for a broker when others lead more than so much of what it should lead."),
     unset("quipu.peer.listen", String).at_start().doc("Where other brokers connect; needs a cluster."),
     unset("quipu.voters", List).at_start().doc("The brokers that elect the controller, as id@host:port; this one alone."),
     // Synonyms without a section of their own.

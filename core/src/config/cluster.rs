@@ -23,6 +23,12 @@ pub struct ClusterConfig {
     pub fetch_backoff: Duration,
     /// `replica.socket.timeout.ms`.
     pub fetch_patience: Duration,
+    /// `auto.leader.rebalance.enable`.
+    pub balance: bool,
+    /// `leader.imbalance.check.interval.seconds`, in milliseconds.
+    pub balance_ms: i64,
+    /// `leader.imbalance.per.broker.percentage`.
+    pub imbalance_percent: u32,
 }
 
 impl ClusterConfig {
@@ -37,6 +43,9 @@ impl ClusterConfig {
             fetch_bytes: s.number("replica.fetch.response.max.bytes"),
             fetch_backoff: ms("replica.fetch.backoff.ms"),
             fetch_patience: ms("replica.socket.timeout.ms"),
+            balance: s.flag("auto.leader.rebalance.enable"),
+            balance_ms: s.number::<i64>("leader.imbalance.check.interval.seconds").saturating_mul(1000),
+            imbalance_percent: s.number("leader.imbalance.per.broker.percentage"),
         }
     }
 

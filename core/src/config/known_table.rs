@@ -77,9 +77,6 @@ pub const KNOWN_CONFIGS: &[ConfigDef] = &[
     known("unstable.api.versions.enable", Boolean, "false"),
     known("unstable.feature.versions.enable", Boolean, "false"),
     // Replication and leaders.
-    known("auto.leader.rebalance.enable", Boolean, "true"),
-    known("leader.imbalance.check.interval.seconds", Long, "300"),
-    known("leader.imbalance.per.broker.percentage", Int, "10"),
     known("unclean.leader.election.interval.ms", Long, "300000"),
     known("replica.fetch.max.bytes", Int, "1048576"),
     known("replica.fetch.min.bytes", Int, "1"),

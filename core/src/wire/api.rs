@@ -208,8 +208,14 @@ apis! {
         accepts 0..=3, advertises 0..=3, flexible Some(2);
     DeleteGroups = 42: m::delete_groups::DeleteGroupsRequest, m::delete_groups::DeleteGroupsResponse,
         accepts 0..=2, advertises 0..=2, flexible Some(2);
+    ElectLeaders = 43: m::elect_leaders::ElectLeadersRequest, m::elect_leaders::ElectLeadersResponse,
+        accepts 0..=2, advertises 0..=2, flexible Some(2);
     IncrementalAlterConfigs = 44: m::incremental_alter_configs::IncrementalAlterConfigsRequest, m::incremental_alter_configs::IncrementalAlterConfigsResponse,
         accepts 0..=1, advertises 0..=1, flexible Some(1);
+    AlterPartitionReassignments = 45: m::alter_partition_reassignments::AlterPartitionReassignmentsRequest, m::alter_partition_reassignments::AlterPartitionReassignmentsResponse,
+        accepts 0..=1, advertises 0..=1, flexible Some(0);
+    ListPartitionReassignments = 46: m::list_partition_reassignments::ListPartitionReassignmentsRequest, m::list_partition_reassignments::ListPartitionReassignmentsResponse,
+        accepts 0..=0, advertises 0..=0, flexible Some(0);
     OffsetDelete = 47: m::offset_delete::OffsetDeleteRequest, m::offset_delete::OffsetDeleteResponse,
         accepts 0..=0, advertises 0..=0, flexible None;
     DescribeQuorum = 55: m::describe_quorum::DescribeQuorumRequest, m::describe_quorum::DescribeQuorumResponse,
@@ -217,6 +223,8 @@ apis! {
     DescribeCluster = 60: m::describe_cluster::DescribeClusterRequest, m::describe_cluster::DescribeClusterResponse,
         accepts 0..=2, advertises 0..=2, flexible Some(0);
     DescribeProducers = 61: m::describe_producers::DescribeProducersRequest, m::describe_producers::DescribeProducersResponse,
+        accepts 0..=0, advertises 0..=0, flexible Some(0);
+    UnregisterBroker = 64: m::unregister_broker::UnregisterBrokerRequest, m::unregister_broker::UnregisterBrokerResponse,
         accepts 0..=0, advertises 0..=0, flexible Some(0);
     DescribeTopicPartitions = 75: m::describe_topic_partitions::DescribeTopicPartitionsRequest, m::describe_topic_partitions::DescribeTopicPartitionsResponse,
         accepts 0..=0, advertises 0..=0, flexible Some(0);

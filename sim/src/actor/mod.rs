@@ -6,6 +6,7 @@ pub mod drainer;
 pub mod garbage;
 pub mod group_member;
 pub mod hostile;
+pub mod moves;
 pub mod operator;
 pub mod producer;
 pub mod reader;

@@ -13,6 +13,7 @@ use quipu_core::wire::messages::delete_topics::{DeleteTopicState, DeleteTopicsRe
 use quipu_core::wire::{ErrorCode, Request, Response};
 use serde::{Deserialize, Serialize};
 
+use super::moves::MovesPlan;
 use super::{Actor, Env, by_hand};
 use crate::history::{Fate, Trim};
 
@@ -39,6 +40,9 @@ pub struct OperatorPlan {
     pub every_ms: u64,
     /// How many deeds in a hundred delete records of the load's topics.
     pub trims_percent: u64,
+    /// How it moves leaders and replicas, among several brokers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<MovesPlan>,
 }
 
 enum Deed {
@@ -77,6 +81,10 @@ impl Operator {
     }
 
     fn do_something(&mut self, env: &mut Env<'_>) {
+        if let Some(moves) = self.plan.moves.clone().filter(|moves| env.rng.percent(moves.percent)) {
+            let request = moves.draw(env.rng, &self.plan.topics);
+            return self.ask(env, Deed::Other, Target::Controller, request);
+        }
         if env.rng.percent(self.plan.trims_percent) {
             return self.trim(env);
         }

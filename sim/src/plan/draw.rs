@@ -134,6 +134,7 @@ fn draw_users(rng: &mut Rng, topics: &[TopicPlan], course: &Course) -> Vec<UserP
         topics: topics.to_vec(),
         every_ms: if rng.percent(50) { 300 + rng.below(3_000) } else { 0 },
         trims_percent: if rng.percent(40) { rng.below(60) } else { 0 },
+        moves: None,
     })];
     for _ in 0..1 + rng.below(3) {
         deeds.push(Deeds::Produce(draw_producer(rng, &all)));

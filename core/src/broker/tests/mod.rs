@@ -11,6 +11,7 @@ mod failures;
 mod fetching;
 mod finding;
 mod groups;
+mod moving;
 mod quorum;
 mod reading;
 mod replicas;

@@ -21,13 +21,15 @@ pub(super) struct Trio {
     pub(super) cut_off: BTreeSet<usize>,
     pub(super) now: Instant,
     runs: u64,
+    settings: Vec<(&'static str, &'static str)>,
 }
 
-fn start(at: usize, before: Option<Rig>, run: u64) -> Rig {
+fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'static str)]) -> Rig {
     let id = (at + 1).to_string();
     let (disk, election) = before.map_or_else(Default::default, |rig| (rig.disk, rig.election));
     let logs = disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
-    let settings = [("node.id", id.as_str()), ("quipu.voters", VOTERS)];
+    let mut settings = vec![("node.id", id.as_str()), ("quipu.voters", VOTERS)];
+    settings.extend_from_slice(more);
     let mut rig = Rig::over_kept(&settings, logs, (Ok(election.clone()), run));
     (rig.disk, rig.election) = (disk, election);
     rig
@@ -41,7 +43,13 @@ fn over_the_wire(message: &PeerMessage) -> PeerMessage {
 
 impl Trio {
     pub(super) fn new() -> Trio {
+        Trio::with(&[])
+    }
+
+    /// Three brokers that have these settings in common.
+    pub(super) fn with(settings: &[(&'static str, &'static str)]) -> Trio {
         let mut trio = Trio {
+            settings: settings.to_vec(),
             rigs: Vec::new(),
             down: BTreeSet::new(),
             cut_off: BTreeSet::new(),
@@ -49,7 +57,7 @@ impl Trio {
             runs: 0,
         };
         for at in 0..3 {
-            trio.rigs.push(start(at, None, 42 + at as u64));
+            trio.rigs.push(start(at, None, 42 + at as u64, settings));
             trio.rigs[at].wake();
         }
         trio.run(8_000);
@@ -141,8 +149,8 @@ impl Trio {
         self.down.remove(&at);
         self.runs += 1;
         let run = 1_000 * self.runs + at as u64;
-        let before = std::mem::replace(&mut self.rigs[at], start(at, None, run));
-        self.rigs[at] = start(at, Some(before), run);
+        let before = std::mem::replace(&mut self.rigs[at], start(at, None, run, &[]));
+        self.rigs[at] = start(at, Some(before), run, &self.settings);
         self.rigs[at].now.mono = self.now;
         self.rigs[at].wake();
     }

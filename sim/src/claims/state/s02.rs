@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use quipu_core::broker::door::Effect;
 use quipu_core::ids::LogId;
+use quipu_core::storage::ops::StoreOp;
 
 use crate::claims::{Claim, Verdict};
 use crate::ghost::Ghost;
@@ -28,6 +30,14 @@ impl Claim for MarksAdvance {
 
     fn says(&self) -> &'static str {
         "high watermark and log start never go back"
+    }
+
+    fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        if let Effect::Store { op: StoreOp::Remove { log }, .. } = effect {
+            // A partition that moves away may come back: what is made then is another log.
+            self.seen[scene.server].remove(log);
+        }
+        Ok(())
     }
 
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {

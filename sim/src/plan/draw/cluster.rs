@@ -2,9 +2,10 @@
 
 use super::faults::{company, draw_fault, draw_times};
 use super::{draw_drift, draw_hostile, draw_off, draw_server, draw_topics, draw_users, forgets, pair};
+use crate::actor::moves::MovesPlan;
 use crate::plan::fault::{Blow, Fault, FaultPlan, Shape};
 use crate::plan::tide::{Course, between};
-use crate::plan::{Plan, ServerPlan, as_many_as_ever};
+use crate::plan::{Deeds, Plan, ServerPlan, UserPlan, as_many_as_ever};
 use crate::rng::Rng;
 use crate::world::network::Weather;
 
@@ -23,6 +24,7 @@ impl Plan {
         let mut users = draw_users(&mut rng, &topics, &course);
         let faults = draw_faults(&mut rng, &course, (count, users.len()));
         users.extend(draw_hostile(seed, &users));
+        draw_moves(seed, count, &mut users);
         let forgets = forgets(&mut rng, &course, &users, &faults);
         let servers = draw_servers(&mut rng, &course, forgets, count);
         let far = if rng.percent(20) { 60_000 } else { 2_000 };
@@ -42,6 +44,27 @@ impl Plan {
             faults,
             power_loss_at_end: rng.percent(50),
             echoes_per_mille: if rng.percent(50) { rng.below(200) } else { 0 },
+        }
+    }
+}
+
+/// In half of the plans the operator moves leaders and replicas too; drawn apart, so that the rest is the same with and without.
+fn draw_moves(seed: u64, count: usize, users: &mut [UserPlan]) {
+    let mut rng = Rng::new(seed ^ 0x006d_6f76_6573);
+    let moves = MovesPlan {
+        brokers: count,
+        percent: 10 + rng.below(80),
+        others_percent: if rng.percent(50) { 20 } else { 0 },
+    };
+    let every_ms = 100 + rng.below(1_500);
+    if rng.percent(50) {
+        for user in users {
+            if let Deeds::Operate(plan) = &mut user.does {
+                // Who does nothing else does this alone.
+                let percent = if plan.every_ms == 0 { 100 } else { moves.percent };
+                plan.every_ms = if plan.every_ms == 0 { every_ms } else { plan.every_ms.min(every_ms) };
+                plan.moves = Some(MovesPlan { percent, ..moves.clone() });
+            }
         }
     }
 }
