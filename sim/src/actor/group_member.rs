@@ -7,7 +7,7 @@ use quipu_core::client::{Command, Event, Fetched, Outcome, Reset, TopicPartition
 use quipu_core::ids::Offset;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Env, reader};
+use super::{Actor, Env, be_patient, reader};
 use crate::history::{Commit, Fate, Sighting};
 
 /// What a member does.
@@ -206,6 +206,7 @@ impl Actor for GroupMember {
 
     fn settings(&mut self, settings: &mut ClientSettings) {
         settings.unknown_topic_timeout_ms = 60_000;
+        be_patient(settings, self.plan.wait_ms);
     }
 
     fn started(&mut self, env: &mut Env<'_>) {

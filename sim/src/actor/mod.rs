@@ -64,6 +64,11 @@ impl Env<'_> {
     }
 }
 
+/// Gives brokers that are to wait for records so long time enough to answer, by whatever clock.
+fn be_patient(settings: &mut ClientSettings, wait_ms: i32) {
+    settings.request_timeout_ms = settings.request_timeout_ms.max(i64::from(wait_ms) / 5);
+}
+
 /// One that uses a client.
 pub trait Actor {
     /// What kind it is, for a story.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use quipu_core::client::ConsumerSettings;
+use quipu_core::client::{ClientSettings, ConsumerSettings};
 use quipu_core::client::{Command, Event, Reset, Start, TopicPartition};
 use quipu_core::ids::Offset;
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, Env};
+use super::{Actor, Env, be_patient};
 use crate::history::Poll;
 use crate::plan::tide::between;
 
@@ -74,6 +74,10 @@ pub(super) fn note(
 impl Actor for Reader {
     fn kind(&self) -> &'static str {
         "reader"
+    }
+
+    fn settings(&mut self, settings: &mut ClientSettings) {
+        be_patient(settings, self.plan.wait_ms);
     }
 
     fn started(&mut self, env: &mut Env<'_>) {
