@@ -130,12 +130,7 @@ fn draw_topics(rng: &mut Rng, course: &Course) -> Vec<TopicPlan> {
 fn draw_users(rng: &mut Rng, topics: &[TopicPlan], course: &Course) -> Vec<UserPlan> {
     let all: Vec<(String, i32)> =
         topics.iter().flat_map(|t| (0..t.partitions).map(|p| (t.name.clone(), p))).collect();
-    let mut deeds = vec![Deeds::Operate(OperatorPlan {
-        topics: topics.to_vec(),
-        every_ms: if rng.percent(50) { 300 + rng.below(3_000) } else { 0 },
-        trims_percent: if rng.percent(40) { rng.below(60) } else { 0 },
-        moves: None,
-    })];
+    let mut deeds = vec![Deeds::Operate(draw_operator(rng, topics))];
     for _ in 0..1 + rng.below(3) {
         deeds.push(Deeds::Produce(draw_producer(rng, &all)));
     }
@@ -167,6 +162,15 @@ fn draw_users(rng: &mut Rng, topics: &[TopicPlan], course: &Course) -> Vec<UserP
         .into_iter()
         .map(|does| UserPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), does })
         .collect()
+}
+
+fn draw_operator(rng: &mut Rng, topics: &[TopicPlan]) -> OperatorPlan {
+    OperatorPlan {
+        topics: topics.to_vec(),
+        every_ms: if rng.percent(50) { 300 + rng.below(3_000) } else { 0 },
+        trims_percent: if rng.percent(40) { rng.below(60) } else { 0 },
+        moves: None,
+    }
 }
 
 /// Somebody who gets in the way of the others, in some plans; drawn apart, so that the rest is the same with and without.
