@@ -14,7 +14,6 @@ use quipu_core::cluster::brokers::Endpoint;
 use quipu_core::config::BrokerConfig;
 use quipu_core::disk::Disk;
 use quipu_core::ids::BrokerId;
-use quipu_core::peer::message::PeerMessage;
 use quipu_core::storage::ops::Recovered;
 use quipu_core::storage::store::Store;
 
@@ -24,7 +23,7 @@ use crate::driver::Driver;
 use crate::lane;
 use crate::limits::Limits;
 use crate::listener::Entrance;
-use crate::peer::{LinkStatus, PeerCounts, PeerLimits, PeerOptions, Peers};
+use crate::peer::{Heard, LinkStatus, PeerCounts, PeerLimits, PeerOptions, Peers};
 use crate::phase::Phase;
 use crate::rt::{self, Either, Listener};
 use crate::shell::Shell;
@@ -160,8 +159,11 @@ impl Node {
     /// Listens to other brokers and begins to connect to them. What they say goes to the machine at once, in order.
     async fn link(&self, options: PeerOptions) -> io::Result<()> {
         let (driver, listen) = (Arc::clone(&self.driver), options.listen);
-        let deliver = move |from, messages: Vec<PeerMessage>| {
-            driver.drive(messages.into_iter().map(|message| Input::Peer { from, message }));
+        let deliver = move |from, heard| match heard {
+            Heard::Said(messages) => {
+                driver.drive(messages.into_iter().map(|message| Input::Peer { from, message }));
+            }
+            Heard::Absent => driver.drive([Input::Absent { broker: from }]),
         };
         let peers = Peers::start(options, deliver).await;
         let peers = peers.map_err(|error| CannotListen::error(listen, true, &error))?;

@@ -10,6 +10,7 @@ pub mod ghost;
 pub mod history;
 pub mod mutants;
 pub mod observer;
+pub mod offices;
 mod panics;
 pub mod plan;
 pub mod politics;

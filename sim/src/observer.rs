@@ -113,7 +113,7 @@ impl Observer {
             }
             Input::Stop if !now.ready => sometimes("stop: before it was ready"),
             Input::Stop if now.names().contains("append") => sometimes("stop: with appends under way"),
-            Input::Wake | Input::Stop | Input::Peer { .. } => {}
+            Input::Wake | Input::Stop | Input::Peer { .. } | Input::Absent { .. } => {}
         }
     }
 

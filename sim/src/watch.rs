@@ -14,6 +14,7 @@ use crate::claims::{self, Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
 use crate::observer::Observer;
+use crate::offices::Offices;
 use crate::politics::Politics;
 use crate::trace::Trace;
 
@@ -81,6 +82,9 @@ pub struct Watch {
     pub steps: u64,
     /// What was removed from the front of logs since somebody last asked: up to which offset.
     pub removed: Vec<(TopicPartition, i64)>,
+    offices: Offices,
+    /// Whether a coordinator that was deposed has told committed offsets, since somebody last asked.
+    pub deposed_told: bool,
 }
 
 impl Watch {
@@ -99,6 +103,8 @@ impl Watch {
             broken: None,
             steps: 0,
             removed: Vec::new(),
+            offices: Offices::new(servers),
+            deposed_told: false,
         }
     }
 
@@ -213,6 +219,7 @@ impl Watch {
         }
         if several {
             self.politics.stepped(scene, &cluster);
+            self.offices.stepped(scene.server, scene.broker);
         }
         self.judge(verdicts);
     }
@@ -246,6 +253,9 @@ impl Watch {
 
     /// A broker sends an answer, whole.
     pub fn sending(&mut self, scene: &Scene<'_>, answer: &Response) {
+        if matches!(answer, Response::OffsetFetch(_)) && self.ghosts.len() > 1 {
+            self.deposed_told |= self.offices.is_deposed(scene.broker);
+        }
         let ghost = &self.ghosts[scene.server];
         let verdicts =
             self.claims.iter_mut().map(|c| (c.id(), c.says(), c.sending(scene, ghost, answer))).collect();

@@ -14,7 +14,7 @@ use quipu_core::peer::message::PeerMessage;
 use quipu_core::quorum::messages::{Answer, Body, Message};
 use quipu_core::record::BatchBuilder;
 use quipu_core::time::Timestamp;
-use quipu_net::peer::{PeerLimits, PeerOptions, Peers};
+use quipu_net::peer::{Heard, PeerLimits, PeerOptions, Peers};
 use tokio::time::sleep;
 
 /// What each broker has heard of the other: the number of each message.
@@ -92,8 +92,9 @@ async fn talk(id: BrokerId, heard: Heard, lives: Arc<Mutex<u64>>) {
         seed: life,
         limits: PeerLimits::default(),
     };
-    let deliver = move |from, messages: Vec<PeerMessage>| {
+    let deliver = move |from, said| {
         assert_eq!(from, other);
+        let Heard::Said(messages) = said else { return };
         heard.lock().unwrap().entry(id).or_default().extend(messages.iter().map(number));
     };
     let peers = Peers::start(options, deliver).await.expect("an address of its own");

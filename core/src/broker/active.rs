@@ -1,5 +1,7 @@
 //! The active controller at work: it hears brokers, decides what follows, and fences who is silent.
 
+use std::collections::BTreeSet;
+
 use crate::broker::Broker;
 use crate::broker::turn::Turn;
 use crate::cluster::additions::Additions;
@@ -30,7 +32,9 @@ pub(super) struct Active {
 impl Broker {
     /// This broker is the active controller from now on.
     pub(super) fn become_active(&mut self, turn: &mut Turn) {
-        let liveness = Liveness::new(self.controller.draft(), self.config.cluster.session_ms, turn.now.mono);
+        let mut liveness =
+            Liveness::new(self.controller.draft(), self.config.cluster.session_ms, turn.now.mono);
+        self.member.absent.iter().for_each(|absent| liveness.lost(*absent));
         self.active = Some(Active { liveness, config: self.common_config() });
     }
 
@@ -124,15 +128,19 @@ impl Broker {
         self.tell_as_controller(turn, from, FromController::Standing(run, standing));
     }
 
-    /// Decides what leaders propose, all against the same state: no two of them are about one partition.
+    /// Decides what leaders propose, all against the same state: of two about one partition the second is out of date.
     fn decide_isr(
         &mut self,
         turn: &mut Turn,
         (from, run): (BrokerId, Incarnation),
         proposals: Vec<(LogId, Proposal)>,
     ) {
-        let (mut facts, mut refused) = (Vec::new(), Vec::new());
+        let (mut facts, mut refused, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (log, proposal) in proposals {
+            if !seen.insert(log) {
+                refused.push((log, proposal.partition_epoch, NotChanged::Stale));
+                continue;
+            }
             let asked = self.asked_isr((from, run), log, &proposal);
             let decided = self.deciding(turn.now.mono, |view, _, _| alter_partition(view, &asked));
             match decided {
@@ -172,16 +180,27 @@ impl Broker {
         self.decide_some(turn, additions.into_facts());
     }
 
+    /// Who is known not to be there is fenced next.
+    pub(super) fn lost_sight(&mut self, broker: BrokerId) {
+        if let Some(active) = &mut self.active {
+            active.liveness.lost(broker);
+        }
+    }
+
     /// Fences the brokers that were silent for too long, each by a decision of its own (KAFKA-13173).
     pub(super) fn wake_active(&mut self, turn: &mut Turn) {
         let now = turn.now.mono;
         let expired = self.deciding(now, |view, liveness, _| liveness.expired(view.image, now));
         for (broker, run) in expired.unwrap_or_default() {
             let facts = self.deciding(now, |view, _, _| lifecycle::fence(view, broker, run));
-            turn.warn(format!(
-                "broker {broker} is fenced: it was silent for {} ms (broker.session.timeout.ms); others lead what it led",
-                self.config.cluster.session_ms
-            ));
+            let why = match self.member.absent.contains(&broker) {
+                true => "nobody listens where it is reached".to_owned(),
+                false => {
+                    let session = self.config.cluster.session_ms;
+                    format!("it was silent for {session} ms (broker.session.timeout.ms)")
+                }
+            };
+            turn.warn(format!("broker {broker} is fenced: {why}; others lead what it led"));
             self.decide_some(turn, facts.unwrap_or_default());
         }
     }

@@ -57,6 +57,12 @@ pub enum Input {
         /// Which connection.
         conn: ConnId,
     },
+    /// Nobody listens where another broker is reached, as when its process has died. Only a hint: it may be wrong, and then that
+    /// broker is heard of again.
+    Absent {
+        /// Which broker.
+        broker: BrokerId,
+    },
     /// The moment named by `next_wake` has come.
     Wake,
     /// Stop in order: finish what is under way, write the clean checkpoint, then [`Effect::Stopped`].

@@ -1,5 +1,7 @@
 //! A broker as a member of its cluster: it registers, shows that it lives, and hands over before it stops.
 
+use std::collections::BTreeSet;
+
 use crate::broker::Broker;
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
@@ -7,6 +9,7 @@ use crate::cluster::brokers::{Endpoint, PeerAddress};
 use crate::cluster::lifecycle::{Heartbeat, Standing};
 use crate::cluster::membership::RegistrationRequest;
 use crate::config::BrokerConfig;
+use crate::ids::BrokerId;
 use crate::peer::message::{FromController, ToController};
 use crate::replica::messages::Incarnation;
 use crate::time::Instant;
@@ -26,6 +29,8 @@ pub(super) struct Member {
     leaves_by: Option<Instant>,
     /// Why it could not register, as far as a person was told.
     refused: String,
+    /// The brokers that nobody listens for where they are reached, and that have not been heard of since.
+    pub(super) absent: BTreeSet<BrokerId>,
 }
 
 impl Member {
@@ -42,6 +47,7 @@ impl Member {
             next_beat: None,
             leaves_by: None,
             refused: String::new(),
+            absent: BTreeSet::new(),
         }
     }
 

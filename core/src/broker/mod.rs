@@ -211,6 +211,7 @@ impl Broker {
                 self.request(turn, HeldRequest { to, from, dialect, request });
             }
             Input::Peer { from, message } => self.hears(turn, from, message),
+            Input::Absent { broker } => self.absent(turn, broker),
             Input::Stored { lane: _, result } => self.stored(turn, result),
             Input::Loaded { load, result } => self.loaded(turn, load, result),
             Input::Looked { lookup, result } => self.looked(turn, lookup, result),

@@ -12,7 +12,19 @@ impl Broker {
     /// Another broker says something. Who stops or has lost its disk is deaf: nothing is appended behind the last checkpoint.
     pub(super) fn hears(&mut self, turn: &mut Turn, from: BrokerId, message: PeerMessage) {
         if !matches!(self.phase, Phase::Stopping | Phase::Dead(_)) {
+            self.member.absent.remove(&from);
             self.peer(turn, from, message);
+        }
+    }
+
+    /// Nobody listens where another broker is reached: nobody waits for its silence to become too long.
+    pub(super) fn absent(&mut self, turn: &mut Turn, broker: BrokerId) {
+        let is_known = self.config.voters.contains_key(&broker)
+            || self.controller.draft().brokers().contains_key(&broker);
+        if is_known && !matches!(self.phase, Phase::Stopping | Phase::Dead(_)) {
+            self.member.absent.insert(broker);
+            self.steer(turn, |quorum, now, _, _| quorum.lost(now, broker));
+            self.lost_sight(broker);
         }
     }
 

@@ -40,6 +40,11 @@ impl Liveness {
         self.contacts.insert(broker, Contact { incarnation, at: now, applied, stops_after });
     }
 
+    /// A broker is known not to be there: it has been silent for too long already.
+    pub fn lost(&mut self, broker: BrokerId) {
+        self.contacts.remove(&broker);
+    }
+
     /// Whether this run of a broker was heard of within the session timeout.
     pub fn lives(&self, broker: BrokerId, incarnation: u64, now: Instant) -> bool {
         let contact = self.contacts.get(&broker).filter(|c| c.incarnation == incarnation);
@@ -104,6 +109,17 @@ mod tests {
         assert_eq!(liveness.next_expiry(&image), Some(at(10_000)));
         assert_eq!(liveness.expired(&image, at(10_000)), [(BrokerId(1), 10)]);
         assert_eq!(liveness.expired(&image, at(14_000)), [(BrokerId(1), 10), (BrokerId(2), 20)]);
+    }
+
+    #[test]
+    fn who_is_known_not_to_be_there_expires_at_once_unless_it_is_heard_of_again() {
+        let image = image(&[(1, 10), (2, 20)]);
+        let mut liveness = Liveness::new(&image, 9000, at(1000));
+        liveness.lost(BrokerId(2));
+        assert!(liveness.next_expiry(&image).is_some_and(|due| due <= at(9000)));
+        assert_eq!(liveness.expired(&image, at(1000)), [(BrokerId(2), 20)]);
+        liveness.touch(BrokerId(2), 20, Offset(5), at(1001));
+        assert_eq!(liveness.expired(&image, at(1001)), []);
     }
 
     #[test]

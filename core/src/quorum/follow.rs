@@ -27,6 +27,10 @@ impl Following {
         Following { leader, until, under_way: None, agrees: false, told: Offset(0) }
     }
 
+    pub(super) fn leader(&self) -> BrokerId {
+        self.leader
+    }
+
     pub(super) fn next_deadline(&self) -> Instant {
         self.under_way.map_or(self.until, |(_, again)| again.min(self.until))
     }

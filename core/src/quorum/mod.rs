@@ -48,6 +48,10 @@ pub struct Times {
     pub request: Duration,
 }
 
+/// Voters that have all lost their leader take turns to stand for election, this part of the election timeout apart: long enough for
+/// all of them to have found out that it is lost, and for one to be elected.
+const TURNS: u32 = 20;
+
 /// What a node of the quorum is told once.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -218,6 +222,18 @@ impl Quorum {
             Body::Flushed(to) => self.acknowledged(from, to),
         }
         self.go_on(now, log, out);
+    }
+
+    /// Nobody listens where a node is reached. If it leads, this one does not wait for its silence to become too long: the voters
+    /// stand for election one after the other. If it still leads a majority, nobody is elected (KIP-996).
+    pub fn lost(&mut self, now: Instant, node: BrokerId) {
+        let others = self.voters.others(node);
+        let Some(place) = others.iter().position(|id| *id == self.config.me.id) else { return };
+        if matches!(&self.role, Role::Following(following) if following.leader() == node) {
+            let turns = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
+            self.role =
+                Role::Unattached { until: now + self.config.times.election / TURNS * turns, named: false };
+        }
     }
 
     /// What came out of this room has been carried out, or the log has changed: an append, a sync.

@@ -1,6 +1,7 @@
 //! The task that keeps one link up: connects, greets, writes what waits, and begins anew when the link is lost.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,12 @@ impl Dialer<'_> {
         })?;
         let (read, write) = match rt::timeout(limits.connect, rt::connect(host, port)).await {
             Some(Ok(halves)) => halves,
-            Some(Err(error)) => return Err(Down::Lost(connect_words(&error))),
+            Some(Err(error)) => {
+                if error.kind() == ErrorKind::ConnectionRefused {
+                    self.shared.is_absent(self.link.to);
+                }
+                return Err(Down::Lost(connect_words(&error)));
+            }
             None => return Err(Down::Lost(format!("no answer within {} s", limits.connect.as_secs_f32()))),
         };
         let greeted = rt::timeout(limits.handshake, self.greet(Stream::new(read), write)).await;

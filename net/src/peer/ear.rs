@@ -11,10 +11,10 @@ use quipu_core::peer::hello::{Hello, Reception};
 use quipu_core::peer::message::PeerMessage;
 
 use crate::outbox;
-use crate::peer::Deliver;
 use crate::peer::entrance::Arrival;
 use crate::peer::shared::{Ear, Shared};
 use crate::peer::stream::Stream;
+use crate::peer::{Deliver, Heard};
 use crate::phase::Phase;
 use crate::rt::{self, Either, WriteSide};
 use crate::stats::add;
@@ -119,7 +119,7 @@ impl Hearing<'_> {
             let taken = self.take(&mut messages);
             if !messages.is_empty() {
                 add(&self.shared.stats.received, messages.len());
-                (self.deliver)(self.from, messages);
+                (self.deliver)(self.from, Heard::Said(messages));
             }
             if let Err(why) = taken {
                 return End::Cut(why);

@@ -102,9 +102,17 @@ impl PeerLimits {
     }
 }
 
-/// What is called with everything that one read from another broker has brought, in order, never nothing. It is called on the task
-/// that reads, and must not wait.
-pub(crate) type Deliver = dyn Fn(BrokerId, Vec<PeerMessage>) + Send + Sync;
+/// What is found out about another broker.
+#[derive(Debug)]
+pub enum Heard {
+    /// It says this: everything that one read has brought, in order, never nothing.
+    Said(Vec<PeerMessage>),
+    /// Nobody listens where it is reached: its host refuses the connection.
+    Absent,
+}
+
+/// What is called with what is heard of another broker. It is called on the task that has found out, and must not wait.
+pub(crate) type Deliver = dyn Fn(BrokerId, Heard) + Send + Sync;
 
 /// The links of one broker. Dropping it ends them.
 pub struct Peers {
@@ -120,12 +128,14 @@ impl Peers {
     /// The address cannot be listened at.
     pub async fn start(
         options: PeerOptions,
-        deliver: impl Fn(BrokerId, Vec<PeerMessage>) + Send + Sync + 'static,
+        deliver: impl Fn(BrokerId, Heard) + Send + Sync + 'static,
     ) -> io::Result<Peers> {
         let listener = Listener::bind(options.listen).await?;
         let local = listener.local_addr()?;
-        let shared = Arc::new(Shared::new(options.me, options.limits, options.seed));
-        let entrance = Entrance::new(Arc::clone(&shared), listener, Arc::new(deliver));
+        let deliver: Arc<Deliver> = Arc::new(deliver);
+        let shared = Shared::new((options.me, options.limits, options.seed), Arc::downgrade(&deliver));
+        let shared = Arc::new(shared);
+        let entrance = Entrance::new(Arc::clone(&shared), listener, deliver);
         shared.spawner.spawn(entrance.serve());
         let peers = Peers { shared, local };
         peers.set_addresses(options.addresses);

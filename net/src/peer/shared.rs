@@ -1,18 +1,18 @@
 //! What all links of one broker share: who it is, who the others are, and who speaks to it at the moment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use quipu_core::ids::BrokerId;
 use quipu_core::peer::hello::{self, Hello, Me};
 
 use crate::complaints::Complaints;
-use crate::peer::PeerLimits;
 use crate::peer::counts::PeerStats;
 use crate::peer::dialer;
 use crate::peer::link::{Link, LinkStatus};
 use crate::peer::queue::Queue;
+use crate::peer::{Deliver, Heard, PeerLimits};
 use crate::phase::Phases;
 use crate::rt::{Clock, Notify, Spawner};
 use crate::stats::add;
@@ -27,6 +27,8 @@ pub(super) struct Shared {
     pub(super) stats: PeerStats,
     /// Whether it is all over.
     pub(super) phases: Phases,
+    /// Who is told of what is heard, until it is all over.
+    deliver: Weak<Deliver>,
     around: Mutex<Around>,
 }
 
@@ -67,7 +69,7 @@ impl Drop for Ear {
 
 impl Shared {
     /// Must be called within the runtime that the links are to live in.
-    pub(super) fn new(me: Me, limits: PeerLimits, seed: u64) -> Shared {
+    pub(super) fn new((me, limits, seed): (Me, PeerLimits, u64), deliver: Weak<Deliver>) -> Shared {
         let around = Around { me, links: BTreeMap::new(), voices: BTreeMap::new() };
         Shared {
             limits,
@@ -77,6 +79,7 @@ impl Shared {
             complaints: Complaints::default(),
             stats: PeerStats::default(),
             phases: Phases::default(),
+            deliver,
             around: Mutex::new(around),
         }
     }
@@ -88,6 +91,13 @@ impl Shared {
     /// Who this broker is.
     pub(super) fn me(&self) -> Me {
         self.around().me.clone()
+    }
+
+    /// Nobody listens where a broker is reached.
+    pub(super) fn is_absent(&self, broker: BrokerId) {
+        if let Some(deliver) = self.deliver.upgrade() {
+            deliver(broker, Heard::Absent);
+        }
     }
 
     /// Queues an encoded message.

@@ -276,6 +276,9 @@ impl World {
         for (partition, offset) in self.watch.removed.drain(..) {
             self.history.trims.push(Trim { partition, offset, at, done_at: at, fate: Fate::Unknown });
         }
+        if std::mem::take(&mut self.watch.deposed_told) {
+            self.history.deposed_told.push(at);
+        }
         self.look_for_betrayal(server);
         self.after(server);
         done

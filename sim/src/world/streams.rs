@@ -35,6 +35,16 @@ struct Stream {
     pauses: bool,
 }
 
+/// A stream of its own that is gone.
+pub(super) struct Fall {
+    /// Where it went.
+    pub(super) to: usize,
+    /// It was never open.
+    pub(super) refused: bool,
+    /// How long to wait before that broker is dialled again.
+    pub(super) pause: u64,
+}
+
 /// Where a stream goes, and what it acts upon.
 pub(super) struct Road<'a> {
     pub(super) agenda: &'a mut Agenda<Event>,
@@ -88,15 +98,16 @@ impl Streams {
         self.heard.get(&link).copied()
     }
 
-    /// A stream is gone. To whom it went, and how long to wait before that broker is dialled again, if it was one of its own.
-    pub(super) fn lost(&mut self, link: LinkId, seed: u64) -> Option<(usize, u64)> {
+    /// A stream is gone. Where it went, if it was one of its own.
+    pub(super) fn lost(&mut self, link: LinkId, seed: u64) -> Option<Fall> {
         self.heard.remove(&link);
         let ours = |(_, s): &(&usize, &mut Stream)| s.link.is_some_and(|(own, _)| own == link);
         let (to, stream) = self.own.iter_mut().find(ours)?;
+        let refused = !stream.open;
         (stream.link, stream.open, stream.pauses) = (None, false, true);
         stream.failed += 1;
         let pause = Backoff::default().pause(seed, BrokerId(*to as i32 + 1), stream.failed);
-        Some((*to, pause.as_micros() as u64))
+        Some(Fall { to: *to, refused, pause: pause.as_micros() as u64 })
     }
 }
 

@@ -15,7 +15,7 @@ use quipu_core::peer::message::PeerMessage;
 use quipu_core::quorum::messages::{Answer, Body, Message};
 use quipu_core::record::{Batch, BatchBuilder};
 use quipu_core::time::Timestamp;
-use quipu_net::peer::{LinkStatus, PeerCounts, PeerLimits, PeerOptions, Peers};
+use quipu_net::peer::{Heard, LinkStatus, PeerCounts, PeerLimits, PeerOptions, Peers};
 
 /// How long to wait for what must come, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,6 +26,7 @@ pub(crate) struct Broker {
     pub(crate) address: SocketAddr,
     peers: Option<Peers>,
     heard: Receiver<(BrokerId, PeerMessage)>,
+    absent: Receiver<BrokerId>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -59,14 +60,16 @@ impl Broker {
         let (id, addresses) = (me.id, BTreeMap::new());
         let options = PeerOptions { me, listen, addresses, seed: 1, limits };
         let (tell, heard) = channel();
-        let deliver = move |from, messages: Vec<PeerMessage>| {
-            for message in messages {
-                // A broker that is being dropped listens no more.
-                let _ = tell.send((from, message));
+        let (tell_absent, absent) = channel();
+        // A broker that is being dropped listens no more.
+        let deliver = move |from, heard| match heard {
+            Heard::Said(messages) => {
+                messages.into_iter().for_each(|message| drop(tell.send((from, message))))
             }
+            Heard::Absent => drop(tell_absent.send(from)),
         };
         let peers = runtime.block_on(Peers::start(options, deliver)).unwrap();
-        Broker { id, address: peers.local_addr(), peers: Some(peers), heard, runtime: Some(runtime) }
+        Broker { id, address: peers.local_addr(), peers: Some(peers), heard, absent, runtime: Some(runtime) }
     }
 
     pub(crate) fn peers(&self) -> &Peers {
@@ -104,6 +107,11 @@ impl Broker {
     /// The next message, and whose it is.
     pub(crate) fn hear(&self) -> (BrokerId, PeerMessage) {
         self.heard.recv_timeout(PATIENCE).expect("a message in time")
+    }
+
+    /// The next broker that nobody listens for where it is reached.
+    pub(crate) fn misses(&self) -> BrokerId {
+        self.absent.recv_timeout(PATIENCE).expect("it is missed in time")
     }
 
     /// Whether nothing has been heard so far that was not taken.

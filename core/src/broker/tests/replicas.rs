@@ -80,6 +80,29 @@ fn what_is_acknowledged_is_on_three_disks_and_is_there_after_its_leader_died() {
 }
 
 #[test]
+fn who_is_not_there_any_more_is_replaced_before_its_silence_is_too_long() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 3);
+    let gone = trio.leader();
+    let led: Vec<LogId> = (0..3).map(|index| trio.rigs[0].log("t", index)).collect();
+    let before: Vec<_> = led.iter().map(|log| leader_of(&trio, 0, *log)).collect();
+    assert!(before.contains(&Some(gone)), "the active controller leads partitions too");
+    trio.crash(gone);
+    for other in [(gone + 1) % 3, (gone + 2) % 3] {
+        trio.rigs[other].now.mono = trio.now;
+        trio.rigs[other].step(Input::Absent { broker: BrokerId(gone as i32 + 1) });
+    }
+    trio.run(300);
+    let other = (gone + 1) % 3;
+    assert!(led.iter().all(|log| leader_of(&trio, other, *log).is_some_and(|leader| leader != gone)));
+    // It comes back, and is taken for what it is.
+    trio.restart(gone);
+    trio.run(8_000);
+    let state = trio.rigs[other].broker.image().partition(led[0]).unwrap();
+    assert_eq!(state.isr.len(), 3, "it is in sync again");
+}
+
+#[test]
 fn any_broker_takes_what_the_active_controller_decides_and_tells_of_all_brokers() {
     let mut trio = Trio::new();
     (0..3).for_each(|at| create(&mut trio, at, &format!("made-at-{at}"), 2));

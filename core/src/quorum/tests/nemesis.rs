@@ -8,7 +8,7 @@ const SEEDS: u64 = 150;
 
 fn strike(world: &mut World, nodes: u64) {
     let id = world.draw(nodes) as i32 + 1;
-    match world.draw(13) {
+    match world.draw(14) {
         0 | 1 => world.crash(id),
         2 | 3 if world.node(id).process.is_none() => world.start(id),
         2 => (1..=nodes as i32).for_each(|id| world.crash(id)),
@@ -33,6 +33,10 @@ fn strike(world: &mut World, nodes: u64) {
                 world.cut_off(leader);
                 (0..3).for_each(|_| world.propose(leader));
             }
+        }
+        12 => {
+            let gone = world.draw(nodes) as i32 + 1;
+            (1..=nodes as i32).filter(|other| *other != gone).for_each(|other| world.lost(other, gone));
         }
         _ => (1..=nodes as i32).filter(|id| id % 2 == 0).for_each(|id| world.crash(id)),
     }

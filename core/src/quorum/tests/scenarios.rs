@@ -92,6 +92,32 @@ fn a_leader_that_resigns_has_a_successor_at_once() {
 }
 
 #[test]
+fn voters_that_find_their_leader_gone_elect_another_before_its_silence_is_too_long() {
+    for (voters, seed) in [(3, 7), (5, 8)] {
+        let (mut world, leader) = settled(voters, seed);
+        world.crash(leader);
+        others(leader, voters).into_iter().for_each(|id| world.lost(id, leader));
+        world.run(300);
+        let next = world.leader().expect("no time-out was waited for");
+        world.propose(next);
+        world.run(300);
+        let log = &world.process(next).log;
+        assert_eq!((log.high(), next == leader), (log.end(), false));
+    }
+}
+
+#[test]
+fn a_leader_that_some_take_for_gone_stays() {
+    let (mut world, leader) = settled(3, 9);
+    let epoch = world.process(leader).quorum.epoch();
+    let wrong = others(leader, 3)[0];
+    world.lost(wrong, leader);
+    world.run(5_000);
+    assert_eq!((world.leader(), world.process(leader).quorum.epoch()), (Some(leader), epoch));
+    assert_eq!(world.process(wrong).quorum.leader().map(|id| id.0), Some(leader), "it follows it again");
+}
+
+#[test]
 fn a_record_is_committed_once_the_slow_disks_have_it_too() {
     let (mut world, leader) = settled(3, 6);
     let [one, other] = others(leader, 3)[..] else { unreachable!("three of them") };

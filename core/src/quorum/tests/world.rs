@@ -184,6 +184,11 @@ impl World {
         last.map_or(due, |last| last.max(due))
     }
 
+    /// A node finds that nobody listens where another is reached, be that so or not.
+    pub(super) fn lost(&mut self, id: i32, other: i32) {
+        self.step(id, |quorum, now, _, _| quorum.lost(now, BrokerId(other)));
+    }
+
     fn settle(&mut self, id: i32) {
         self.step(id, |quorum, now, log, out| quorum.settle(now, log, out));
     }

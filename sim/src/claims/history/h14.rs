@@ -43,7 +43,7 @@ pub fn check(history: &History) -> Verdict {
         let verdict = story
             .sightings
             .iter()
-            .try_for_each(|s| offered(&story, s).and(not_older(&story, s, history.offsets_kept_us)));
+            .try_for_each(|s| offered(&story, s).and_then(|()| not_older(&story, s, history)));
         verdict
             .and_then(|()| skips_nothing(&story, &trims))
             .map_err(|why| format!("{group}: {partition}: {why}"))?;
@@ -64,8 +64,12 @@ fn offered(story: &Story<'_>, sighting: &Sighting) -> Verdict {
 }
 
 /// A commit that was done before the question is what is told, unless another one came later, or it was so long ago that
-/// it may have expired since: then nothing is told.
-fn not_older(story: &Story<'_>, sighting: &Sighting, kept_us: u64) -> Verdict {
+/// it may have expired since: then nothing is told. A coordinator that was deposed and does not know it may tell what was.
+fn not_older(story: &Story<'_>, sighting: &Sighting, history: &History) -> Verdict {
+    if history.deposed_told.iter().any(|at| (sighting.asked_at..=sighting.at).contains(at)) {
+        return Ok(());
+    }
+    let kept_us = history.offsets_kept_us;
     // One that is done in no time was not sent: the client had nothing new to commit, and the broker heard of nothing.
     let sent = |c: &Commit| c.done_at > c.at;
     let done = |c: &&&Commit| matches!(c.fate, Fate::Done(_)) && sent(c) && c.done_at < sighting.asked_at;
@@ -164,6 +168,16 @@ mod tests {
         let beside = commit(3, (10, u64::MAX), Fate::Unknown);
         assert!(check(&told(vec![beside, done(4, 20)], &[], 3)).is_ok(), "nobody knows when it was done");
         assert!(check(&told(vec![], &[], -1)).is_ok());
+    }
+
+    #[test]
+    fn one_who_was_deposed_and_does_not_know_it_may_tell_what_was_and_nothing_that_never_was() {
+        let deposed = |deposed_told, offset| {
+            check(&History { deposed_told, ..told(vec![done(3, 10), done(4, 20)], &[], offset) })
+        };
+        assert!(deposed(vec![45], 3).is_ok());
+        assert!(deposed(vec![45], 5).is_err(), "nobody offered it");
+        assert!(deposed(vec![39, 51], 3).is_err(), "it told something before or after");
     }
 
     #[test]

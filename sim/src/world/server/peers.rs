@@ -74,8 +74,13 @@ impl Server {
     /// A stream is gone: one that it has dialled is dialled again after a pause.
     pub(super) fn stream_lost(&mut self, around: &mut Around<'_>, link: LinkId) {
         let Some(process) = &mut self.process else { return };
-        if let Some((to, pause)) = process.streams.lost(link, self.id as u64) {
-            self.plan(around.agenda, pause, ServerEvent::Dial(to));
+        let Some(fall) = process.streams.lost(link, self.id as u64) else { return };
+        self.plan(around.agenda, fall.pause, ServerEvent::Dial(fall.to));
+        // A host without power refuses nobody: of a half of those that are down nothing is found out so.
+        if fall.refused && self.rng.below(2) == 0 {
+            let (now, me) = (around.agenda.now(), self.id + 1);
+            around.watch.trace.say(now, || format!("broker {me} finds nobody where {} listens", fall.to + 1));
+            self.step(around, [Input::Absent { broker: BrokerId(fall.to as i32 + 1) }]);
         }
     }
 }
