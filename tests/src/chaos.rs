@@ -114,6 +114,7 @@ fn inflict(trial: &mut Trial, fault: Fault, victims: &[i32]) {
     match fault {
         Fault::KillLeader | Fault::KillController | Fault::KillAll | Fault::Wipe => {
             victims.iter().for_each(|id| trial.cluster.broker(*id).kill());
+            trial.load.pulse.only_from_here();
             if fault == Fault::Wipe {
                 trial.cluster.empty(victims[0]);
             }

@@ -79,6 +79,7 @@ fn strike(trial: &mut Trial, way: Way, row: &mut Row, round: u64) {
     match way {
         Way::KillLeader | Way::KillController => {
             trial.cluster.broker(victim).kill();
+            trial.load.pulse.only_from_here();
             trial.answered(&led, way.name());
             trial.cluster.broker(victim).spawn();
         }
@@ -91,6 +92,7 @@ fn strike(trial: &mut Trial, way: Way, row: &mut Row, round: u64) {
         }
         Way::Pause => {
             trial.cluster.broker(victim).pause();
+            trial.load.pulse.only_from_here();
             std::thread::sleep(PAUSE);
             trial.cluster.broker(victim).resume();
             trial.answered(&led, way.name());

@@ -89,6 +89,13 @@ impl Pulse {
         }
     }
 
+    /// Only records that are sent from here on answer the mark: what was acknowledged while a signal was on its way does not.
+    pub fn only_from_here(&self) {
+        for beat in &mut self.state().beats {
+            (beat.sent_before, beat.answered) = (beat.sent, None);
+        }
+    }
+
     /// By partition, what has been measured since the mark.
     pub fn outages(&self) -> Vec<Outage> {
         let state = self.state();
