@@ -72,7 +72,17 @@ impl Admin {
         partitions: i32,
         configs: &[(&str, &str)],
     ) -> Result<(), RDKafkaErrorCode> {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        self.create_replicated(name, (partitions, 1), configs)
+    }
+
+    /// Creates a topic of so many partitions with so many replicas each; the error is the server's.
+    pub fn create_replicated(
+        &self,
+        name: &str,
+        (partitions, replicas): (i32, i32),
+        configs: &[(&str, &str)],
+    ) -> Result<(), RDKafkaErrorCode> {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(replicas));
         for (config, value) in configs {
             topic = topic.set(config, value);
         }
@@ -145,7 +155,10 @@ pub fn sender(bootstrap: &str, more: &[(&str, &str)]) -> (Sender, Acks) {
 }
 
 /// Queues one record; waits while librdkafka's queue is full.
-pub fn send(sender: &Sender, topic: &str, record: &Record, number: usize) {
+pub fn send<C>(sender: &ThreadedProducer<C>, topic: &str, record: &Record, number: usize)
+where
+    C: ProducerContext<DeliveryOpaque = usize> + 'static,
+{
     let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (name, value)| {
         headers.insert(Header { key: name, value: value.as_ref() })
     });

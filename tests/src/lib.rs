@@ -1,4 +1,17 @@
-//! What the tests of the whole house share: a server process of their own, and librdkafka in a few words.
+//! What the tests of the whole house share: processes of their own, librdkafka in a few words, and a story that proves itself.
 
+pub mod chance;
+pub mod chaos;
+pub mod cluster;
+pub mod failover;
+pub mod figures;
 pub mod kafka;
+pub mod load;
+pub mod process;
+pub mod pulse;
+pub mod reader;
+pub mod scene;
 pub mod server;
+pub mod story;
+pub mod trial;
+pub mod view;

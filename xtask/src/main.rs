@@ -22,6 +22,8 @@ cargo xtask COMMAND
   fuzz TARGET [--seconds N]     one fuzz target (needs `cargo install cargo-fuzz`)
   clients [ARGS]                real clients against a release build (tests/clients/run --help)
   kill9 [ROUNDS]                kill -9 under load against a release build
+  chaos [MINUTES]               kills, pauses and restarts in a cluster of three under load (10); 0: one fault of each kind
+  failover [ROUNDS]             how long partitions are without a leader, each way 50 times
   bench [ARGS]                  figures of a release build (tests/bench/run --help)
 ";
 
@@ -36,7 +38,9 @@ fn main() -> ExitCode {
         ["madsim", rest @ ..] => tools::madsim(rest),
         ["fuzz", target, rest @ ..] => tools::fuzz(target, rest),
         ["clients", rest @ ..] => tools::script("tests/clients/run", "--server", rest),
-        ["kill9", rest @ ..] => tools::kill9(rest),
+        ["kill9", rest @ ..] => tools::KILL9.run(rest),
+        ["chaos", rest @ ..] => tools::CHAOS.run(rest),
+        ["failover", rest @ ..] => tools::FAILOVER.run(rest),
         ["bench", rest @ ..] => tools::script("tests/bench/run", "--binary", rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

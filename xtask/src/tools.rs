@@ -136,29 +136,56 @@ fn build() -> Result<(), String> {
     run(cargo(&["build", "--release", "-p", "quipu", "--locked"]), LIMIT).1
 }
 
-/// The kill -9 loop as a command.
-pub(crate) fn kill_rounds(rounds: u32) -> Command {
-    // `--workspace`, so that it is built with the features that every other step builds with, and only once.
-    let mut command = cargo(&["test", "--workspace", "--test", "kill9", "--locked", "--", "--nocapture"]);
-    command.env("KILL9_ROUNDS", rounds.to_string());
-    command
+/// A long test of the release build in real processes, as a command: one that takes a number from the environment.
+pub(crate) struct Ordeal {
+    test: &'static str,
+    variable: &'static str,
+    unless_told: u32,
 }
 
-/// `kill9 [ROUNDS]`.
-pub(crate) fn kill9(args: &[&str]) -> Result<(), String> {
-    let rounds = match args {
-        [] => 50,
-        [number] => number.parse().map_err(|_| format!("`{number}` is no number of rounds"))?,
-        other => return Err(format!("kill9 takes one number, not `{}`", other.join(" "))),
-    };
-    build()?;
-    let mut command = kill_rounds(rounds);
-    command.env("TESTS_SERVER", server_binary());
-    run(command, LIMIT).1
+/// kill -9 of one server, so many rounds.
+pub(crate) const KILL9: Ordeal = Ordeal { test: "kill9", variable: "KILL9_ROUNDS", unless_told: 50 };
+
+/// Every fault in a cluster of three, so many minutes; 0 is one of each kind.
+pub(crate) const CHAOS: Ordeal = Ordeal { test: "chaos", variable: "CHAOS_MINUTES", unless_told: 10 };
+
+/// How long failover takes, so many rounds.
+pub(crate) const FAILOVER: Ordeal = Ordeal { test: "failover", variable: "FAILOVER_ROUNDS", unless_told: 50 };
+
+impl Ordeal {
+    /// With this number; it needs the release build of the server.
+    pub(crate) fn command(&self, number: u32) -> Command {
+        // `--workspace`, so that it is built with the features that every other step builds with, and only once.
+        let mut command =
+            cargo(&["test", "--workspace", "--test", self.test, "--locked", "--", "--nocapture"]);
+        command.env(self.variable, number.to_string()).env("TESTS_SERVER", server_binary());
+        command
+    }
+
+    /// `NAME [NUMBER]`: builds the server first.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<(), String> {
+        let number = self.number(args)?;
+        build()?;
+        run(self.command(number), LIMIT).1
+    }
+
+    fn number(&self, args: &[&str]) -> Result<u32, String> {
+        match args {
+            [] => Ok(self.unless_told),
+            [number] => number.parse().map_err(|_| format!("`{number}` is no number")),
+            other => Err(format!("{} takes one number, not `{}`", self.test, other.join(" "))),
+        }
+    }
 }
 
 #[test]
 fn a_range_of_seeds_is_read_and_an_empty_one_refused() {
     assert_eq!(seeds("3..10"), Ok((3, 10)));
     assert!(seeds("10..3").is_err() && seeds("x").is_err() && seeds("3").is_err());
+}
+
+#[test]
+fn an_ordeal_takes_one_number_or_its_own() {
+    assert_eq!((CHAOS.number(&[]), CHAOS.number(&["0"])), (Ok(10), Ok(0)));
+    assert!(CHAOS.number(&["ten"]).is_err() && CHAOS.number(&["1", "2"]).is_err());
 }

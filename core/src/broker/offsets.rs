@@ -189,7 +189,9 @@ impl Broker {
         let found = self.log_of(topic, asked.partition).and_then(|log| {
             let partition = self.usable(log).map_err(|(code, _)| code)?;
             check_epoch(partition, asked.current_leader_epoch)?;
-            let end = partition.log.high();
+            // The end and not the high watermark, as in Kafka: a leader that does not know all yet that was committed before
+            // would tell a consumer that what it has read is gone.
+            let end = partition.log.end();
             Ok(partition.log.epochs().end_of(LeaderEpoch(asked.leader_epoch), partition.epoch, end))
         });
         let (error_code, end) = match found {

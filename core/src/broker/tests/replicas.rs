@@ -15,6 +15,9 @@ use crate::wire::messages::init_producer_id::InitProducerIdRequest;
 use crate::wire::messages::metadata::MetadataRequest;
 use crate::wire::messages::offset_commit as commit;
 use crate::wire::messages::offset_fetch as fetch;
+use crate::wire::messages::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 
 fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
     let topic = CreatableTopic {
@@ -77,6 +80,24 @@ fn what_is_acknowledged_is_on_three_disks_and_is_there_after_its_leader_died() {
     assert_eq!(ends(&trio, log), [(Offset(3), Offset(3)); 3]);
     let state = trio.rigs[leader].broker.image().partition(log).unwrap();
     assert_eq!(state.isr.len(), 3, "who came back is in sync again");
+}
+
+#[test]
+fn a_leader_tells_where_an_epoch_ends_by_its_log_and_not_by_what_it_knows_to_be_committed() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    let log = trio.rigs[0].log("t", 0);
+    let first = leader_of(&trio, 0, log).unwrap();
+    // A leader that has just come back may know nothing of what was committed: consumers must not take their records for gone.
+    trio.cut_off.insert(first);
+    trio.rigs[first].produce("t", 1, batch(&["a", "b"]));
+    assert_eq!(trio.rigs[first].broker.log(log).unwrap().high(), Offset(0));
+    let epoch = trio.rigs[first].broker.image().partition(log).unwrap().leader_epoch.0;
+    let partition = OffsetForLeaderPartition { partition: 0, current_leader_epoch: -1, leader_epoch: epoch };
+    let topics = vec![OffsetForLeaderTopic { topic: "t".into(), partitions: vec![partition] }];
+    let asked = OffsetForLeaderEpochRequest { topics, ..Default::default() };
+    let Response::OffsetForLeaderEpoch(told) = trio.rigs[first].ask(asked) else { panic!("not an answer") };
+    assert_eq!(told.topics[0].partitions[0].end_offset, 2);
 }
 
 #[test]

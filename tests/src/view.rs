@@ -1,0 +1,112 @@
+//! The cluster as each of its brokers tells it: who is the active controller, who leads what, who is in sync.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quipu_core::wire::messages::metadata::{MetadataRequest, MetadataResponse};
+use quipu_core::wire::{self, Out, Request, RequestHeader, Response};
+
+/// A broker that stands still, or is not in the cluster yet, does not answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The version of Metadata that is asked in.
+const VERSION: i16 = 9;
+
+/// What one broker knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// The active controller. A broker that knows of none names itself: believe it when all say the same.
+    pub controller: i32,
+    /// Those that are alive, in order of their ids.
+    pub brokers: Vec<i32>,
+    /// By topic and index.
+    pub partitions: BTreeMap<(String, i32), Place>,
+}
+
+/// Where a partition is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Who leads it, -1 for nobody.
+    pub leader: i32,
+    /// Who is in sync, in order of their ids.
+    pub isr: Vec<i32>,
+}
+
+impl View {
+    /// What the broker at this address knows; nothing when it does not answer in time.
+    pub fn ask(address: SocketAddr) -> Option<View> {
+        let request =
+            MetadataRequest { topics: None, allow_auto_topic_creation: false, ..Default::default() };
+        match call(address, request.into()) {
+            Ok(Response::Metadata(told)) => Some(View::of(told)),
+            _ => None,
+        }
+    }
+
+    fn of(told: MetadataResponse) -> View {
+        let mut brokers: Vec<i32> = told.brokers.iter().map(|broker| broker.node_id).collect();
+        brokers.sort_unstable();
+        let mut partitions = BTreeMap::new();
+        for topic in told.topics {
+            let name = topic.name.unwrap_or_default();
+            for found in topic.partitions {
+                let mut isr = found.isr_nodes;
+                isr.sort_unstable();
+                let place = Place { leader: found.leader_id, isr };
+                partitions.insert((name.clone(), found.partition_index), place);
+            }
+        }
+        View { controller: told.controller_id, brokers, partitions }
+    }
+
+    /// Whether all these brokers are alive, and every partition has a leader and all of them in sync.
+    pub fn is_whole(&self, brokers: &[i32]) -> bool {
+        let is_whole = |place: &Place| place.leader >= 0 && place.isr == brokers;
+        self.brokers == brokers && self.partitions.values().all(is_whole)
+    }
+
+    /// The partitions of a topic that this broker leads.
+    pub fn led_by(&self, broker: i32, topic: &str) -> Vec<usize> {
+        let of_topic = self.partitions.iter().filter(|((name, _), _)| name == topic);
+        of_topic.filter(|(_, place)| place.leader == broker).map(|((_, index), _)| *index as usize).collect()
+    }
+}
+
+/// One request and its answer, on a connection of its own.
+fn call(address: SocketAddr, request: Request) -> io::Result<Response> {
+    let header = RequestHeader {
+        api_key: request.key(),
+        version: VERSION,
+        correlation_id: 1,
+        client_id: Some("outside-checker".to_owned()),
+    };
+    let broken = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut out = Out::new();
+    wire::encode_request(&mut out, &header, &request).map_err(|error| broken(format!("{error:?}")))?;
+    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.write_all(&out.take_joined())?;
+    let mut length = [0; 4];
+    socket.read_exact(&mut length)?;
+    let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+    socket.read_exact(&mut frame)?;
+    let answer = wire::decode_response(header.api_key, VERSION, &Bytes::from(frame));
+    answer.map(|(_, response)| response).map_err(|error| broken(format!("{error:?}")))
+}
+
+#[test]
+fn a_view_is_whole_when_every_partition_has_a_leader_and_all_in_sync() {
+    let place = |leader, isr: &[i32]| Place { leader, isr: isr.to_vec() };
+    let mut view = View { controller: 1, brokers: vec![1, 2], partitions: BTreeMap::new() };
+    view.partitions.insert(("t".into(), 0), place(2, &[1, 2]));
+    assert!(view.is_whole(&[1, 2]) && !view.is_whole(&[1, 2, 3]));
+    view.partitions.insert(("t".into(), 1), place(2, &[2]));
+    assert!(!view.is_whole(&[1, 2]));
+    view.partitions.insert(("t".into(), 1), place(-1, &[1, 2]));
+    assert!(!view.is_whole(&[1, 2]));
+    assert_eq!((view.led_by(2, "t"), view.led_by(2, "u")), (vec![0], vec![]));
+}
