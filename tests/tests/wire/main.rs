@@ -173,10 +173,21 @@ fn alike(ours: Result<Bytes, WireError>, theirs: Option<Bytes>, what: &str) {
 /// Answers that we lower to an older form, or whose hints we drop, where `kafka-protocol` refuses to write them.
 fn we_write_more(key: ApiKey) -> bool {
     use ApiKey::{
-        DescribeGroups, Fetch, FindCoordinator, JoinGroup, LeaveGroup, ListOffsets, OffsetFetch, Produce,
+        DescribeGroups, DescribeQuorum, Fetch, FindCoordinator, JoinGroup, LeaveGroup, ListOffsets,
+        OffsetFetch, Produce,
     };
-    [DescribeGroups, Fetch, FindCoordinator, JoinGroup, LeaveGroup, ListOffsets, OffsetFetch, Produce]
-        .contains(&key)
+    matches!(
+        key,
+        DescribeGroups
+            | DescribeQuorum
+            | Fetch
+            | FindCoordinator
+            | JoinGroup
+            | LeaveGroup
+            | ListOffsets
+            | OffsetFetch
+            | Produce
+    )
 }
 
 /// Before version 7 we write no name as an empty one, as Kafka's broker does; they write null.

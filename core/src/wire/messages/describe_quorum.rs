@@ -23,7 +23,7 @@ messages! {
     /// The state of a quorum.
     struct DescribeQuorumResponse {
         error_code: ErrorCode, 0..;
-        error_message: Option<String>, 2.., null 2.. => ignorable;
+        error_message: Option<String>, 2.., null 2.., default Some(String::new()) => ignorable;
         topics: Vec<DescribeQuorumResponseTopic>, 0..;
         nodes: Vec<DescribeQuorumResponseNode>, 2.. => dropped;
     }
@@ -38,7 +38,7 @@ messages! {
     struct DescribeQuorumResponsePartition {
         partition_index: i32, 0..;
         error_code: ErrorCode, 0..;
-        error_message: Option<String>, 2.., null 2.. => ignorable;
+        error_message: Option<String>, 2.., null 2.., default Some(String::new()) => ignorable;
         leader_id: i32, 0..;
         leader_epoch: i32, 0..;
         high_watermark: i64, 0..;
