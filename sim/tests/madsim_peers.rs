@@ -18,7 +18,7 @@ use quipu_net::peer::{Heard, PeerLimits, PeerOptions, Peers};
 use tokio::time::sleep;
 
 /// What each broker has heard of the other: the number of each message.
-type Heard = Arc<Mutex<BTreeMap<BrokerId, Vec<u64>>>>;
+type Numbers = Arc<Mutex<BTreeMap<BrokerId, Vec<u64>>>>;
 
 /// How often each says something.
 const BEAT: Duration = Duration::from_millis(50);
@@ -28,7 +28,7 @@ const RECOVERY: Duration = Duration::from_secs(10);
 
 #[madsim::test]
 async fn brokers_talk_again_when_a_cut_has_healed_and_when_one_of_them_was_killed() {
-    let (world, heard) = (Handle::current(), Heard::default());
+    let (world, heard) = (Handle::current(), Numbers::default());
     // Numbers of a later life are higher: no message may come twice.
     let lives = Arc::new(Mutex::new(0));
     let nodes: Vec<NodeHandle> = [1, 2].map(|id| node(&world, id, &heard, &lives)).into();
@@ -58,7 +58,7 @@ async fn brokers_talk_again_when_a_cut_has_healed_and_when_one_of_them_was_kille
 }
 
 /// Both hear what is said now, a good part of it at least.
-async fn assert_both_hear(heard: &Heard, when: &str) {
+async fn assert_both_hear(heard: &Numbers, when: &str) {
     let counts = || [1, 2].map(|id| heard.lock().unwrap().get(&BrokerId(id)).map_or(0, Vec::len));
     let before = counts();
     sleep(BEAT * 40).await;
@@ -69,7 +69,7 @@ async fn assert_both_hear(heard: &Heard, when: &str) {
     );
 }
 
-fn node(world: &Handle, id: i32, heard: &Heard, lives: &Arc<Mutex<u64>>) -> NodeHandle {
+fn node(world: &Handle, id: i32, heard: &Numbers, lives: &Arc<Mutex<u64>>) -> NodeHandle {
     let (heard, lives) = (Arc::clone(heard), Arc::clone(lives));
     let machine =
         world.create_node().name(format!("broker {id}")).ip(format!("10.0.0.{id}").parse().unwrap());
@@ -77,7 +77,7 @@ fn node(world: &Handle, id: i32, heard: &Heard, lives: &Arc<Mutex<u64>>) -> Node
 }
 
 /// Lives, and says something at every beat, until it is killed.
-async fn talk(id: BrokerId, heard: Heard, lives: Arc<Mutex<u64>>) {
+async fn talk(id: BrokerId, heard: Numbers, lives: Arc<Mutex<u64>>) {
     let life = {
         let mut lives = lives.lock().unwrap();
         *lives += 1;
