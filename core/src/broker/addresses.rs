@@ -10,13 +10,15 @@ use crate::ids::{BrokerId, LogId};
 pub(super) type Reached = (BrokerId, String, u16, Option<String>);
 
 impl Broker {
-    /// The brokers that a client may talk to, at the listener that it uses: this one alone, or all of the cluster that take part.
+    /// The brokers that a client may talk to, at the listener that it uses: this one alone, or all of the cluster that take part. If
+    /// nobody does just now, all that are registered: a client that is told of nobody can ask nobody any more.
     pub(super) fn reached_by(&self, from: &Client) -> Vec<Reached> {
         if self.is_alone() {
             let (host, port) = from.advertised.clone();
             return vec![(self.me, host, port, None)];
         }
-        self.told_of(from, false)
+        let reached = self.told_of(from, false);
+        if reached.is_empty() { self.told_of(from, true) } else { reached }
     }
 
     /// The brokers that are registered and take no part, as those that are down.

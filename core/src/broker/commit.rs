@@ -311,11 +311,7 @@ impl Broker {
     }
 
     fn disk_died(&mut self, turn: &mut Turn, why: String) {
-        let stopping = matches!(self.phase, Phase::Stopping);
         self.die(turn, format!("the log directory failed and is not used any more: {why}"));
-        if stopping {
-            turn.out.push(Effect::Stopped);
-        }
         let logs: Vec<LogId> = self.partitions.keys().copied().collect();
         for log in logs {
             let waiting = self.partitions.get_mut(&log).map(Partition::take_waiting).unwrap_or_default();

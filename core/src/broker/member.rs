@@ -51,6 +51,11 @@ impl Member {
         }
     }
 
+    /// Whether others have been asked to take over what it leads, so that it can stop.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaves_by.is_some()
+    }
+
     /// It has something to say at once.
     pub(super) fn beat_at(&mut self, now: Instant) {
         self.next_beat = Some(now);
@@ -81,6 +86,12 @@ impl Broker {
         known.is_some_and(|r| r.incarnation == self.member.run.0)
     }
 
+    /// Whether it takes part: this run of it is registered and not fenced, as far as it knows.
+    pub(super) fn takes_part(&self) -> bool {
+        let known = self.controller.image().brokers().get(&self.me);
+        known.is_some_and(|r| r.incarnation == self.member.run.0 && !r.fenced)
+    }
+
     /// A moment that the member asked for has come.
     pub(super) fn wake_member(&mut self, turn: &mut Turn) {
         let now = turn.now.mono;
@@ -105,7 +116,7 @@ impl Broker {
                 incarnation: self.member.run.0,
                 applied: self.controller.position().0,
                 wants_fence: false,
-                wants_stop: self.member.leaves_by.is_some(),
+                wants_stop: self.member.is_leaving(),
             })
         } else {
             ToController::Register(self.registration())
@@ -141,7 +152,7 @@ impl Broker {
                 }
             }
             FromController::Standing(run, Some(Standing::MayStop))
-                if run == self.member.run && self.member.leaves_by.is_some() =>
+                if run == self.member.run && self.member.is_leaving() =>
             {
                 self.stop_now(turn);
             }
@@ -155,7 +166,7 @@ impl Broker {
 
     /// Asks others to take over before this broker stops. Answers whether that is needed, and was not asked before.
     pub(super) fn hands_over(&mut self, turn: &mut Turn) -> bool {
-        let first = self.member.leaves_by.is_none();
+        let first = !self.member.is_leaving();
         if self.is_alone() || !matches!(self.phase, Phase::Ready) || !first || !self.is_registered() {
             return false;
         }

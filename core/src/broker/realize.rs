@@ -18,7 +18,7 @@ impl Broker {
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
         self.learn_cluster(turn, fact);
         if !self.is_ready() && !self.is_alone() {
-            return self.start_once_registered(turn);
+            return self.start_once_unfenced(turn);
         }
         match fact {
             Fact::BrokerStarted { broker, .. } if *broker == self.me => self.started(turn),
@@ -55,9 +55,11 @@ impl Broker {
         }
     }
 
-    /// What the image comes to is taken over when this broker is registered, all at once.
-    fn start_once_registered(&mut self, turn: &mut Turn) {
-        if matches!(self.phase, Phase::Starting { .. }) && self.is_registered() {
+    /// What the image comes to is taken over when this broker takes part for the first time, all at once, and clients are answered from
+    /// then on (Kafka: `BrokerServer.startup` awaits `initialUnfenceFuture`). Before, it knows no cluster that it could tell of, and
+    /// some clients forget, for ever, the brokers that an answer does not name.
+    fn start_once_unfenced(&mut self, turn: &mut Turn) {
+        if matches!(self.phase, Phase::Starting { .. }) && self.takes_part() {
             self.started(turn);
         }
     }

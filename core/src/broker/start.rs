@@ -99,8 +99,9 @@ impl Loads {
 impl Broker {
     /// The first wake: opens the metadata log, or makes it.
     pub(super) fn begin(&mut self, turn: &mut Turn) {
-        let Phase::Found { logs } = std::mem::replace(&mut self.phase, Phase::Stopping) else { return };
-        let mut logs: BTreeMap<LogId, RecoveredLog> = logs.into_iter().map(|l| (l.log, l)).collect();
+        let Phase::Found { logs } = &mut self.phase else { return };
+        let mut logs: BTreeMap<LogId, RecoveredLog> =
+            std::mem::take(logs).into_iter().map(|l| (l.log, l)).collect();
         let Some(found) = logs.remove(&LogId::METADATA) else {
             if !logs.is_empty() {
                 let why = "there are logs of topics in the data directory, but no metadata log that names them; \
@@ -337,13 +338,17 @@ impl Broker {
         self.lane.store_and_wait(turn, StoreOp::Checkpoint { clean: true }, Waiting::Stop);
     }
 
-    /// Nothing works any more. Nothing is acknowledged from here on.
+    /// Nothing works any more. Nothing is acknowledged from here on. Who was asked to stop has stopped.
     pub(super) fn die(&mut self, turn: &mut Turn, why: String) {
+        let stopping = matches!(self.phase, Phase::Stopping) || self.member.is_leaving();
         self.leave();
         (self.quorum, self.active) = (None, None);
         turn.out.push(Effect::Note(Note::DiskDead(why.clone())));
         self.phase = Phase::Dead(why);
         self.refuse_held(turn);
+        if stopping {
+            turn.out.push(Effect::Stopped);
+        }
     }
 }
 

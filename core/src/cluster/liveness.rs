@@ -22,33 +22,52 @@ struct Contact {
     applied: Offset,
     /// What the others have to apply before it may stop.
     stops_after: Option<Offset>,
+    /// Nobody listens where it is reached, and it has not been heard of since.
+    lost: bool,
+    /// How often it was heard of after that had been told.
+    wrongly_lost: u8,
 }
+
+/// Hints about one run of a broker that may turn out to be wrong before only its silence counts. A firewall that refuses what is sent
+/// to it would have it fenced and let in again for ever; but what it said last may also come late, once.
+const WRONG_HINTS: u8 = 3;
 
 impl Liveness {
     /// A new controller gives every broker that takes part one whole session (`broker.session.timeout.ms`) to be heard of.
     pub fn new(image: &MetadataImage, session_ms: i64, now: Instant) -> Liveness {
         let unfenced = image.brokers().iter().filter(|(_, r)| !r.fenced);
-        let contact = |incarnation| Contact { incarnation, at: now, applied: Offset(0), stops_after: None };
+        let contact = |incarnation| Contact::new(incarnation, Offset(0), now);
         Liveness { session_ms, contacts: unfenced.map(|(id, r)| (*id, contact(r.incarnation))).collect() }
     }
 
     /// A broker was heard of. What an earlier run of it said counts no more.
     pub fn touch(&mut self, broker: BrokerId, incarnation: u64, applied: Offset, now: Instant) {
-        let known = self.contacts.get(&broker).filter(|c| c.incarnation == incarnation);
-        let stops_after = known.and_then(|c| c.stops_after);
-        let applied = known.map_or(applied, |c| c.applied.max(applied));
-        self.contacts.insert(broker, Contact { incarnation, at: now, applied, stops_after });
+        let contact = self.contacts.entry(broker).or_insert(Contact::new(incarnation, applied, now));
+        if contact.incarnation != incarnation {
+            *contact = Contact::new(incarnation, applied, now);
+        }
+        (contact.at, contact.applied) = (now, contact.applied.max(applied));
+        if std::mem::take(&mut contact.lost) {
+            contact.wrongly_lost += 1;
+        }
     }
 
-    /// A broker is known not to be there: it has been silent for too long already.
+    /// Nobody listens where a broker is reached: it has been silent for too long already, unless such hints were wrong before.
     pub fn lost(&mut self, broker: BrokerId) {
-        self.contacts.remove(&broker);
+        let contact = self.contacts.get_mut(&broker).filter(|c| c.wrongly_lost < WRONG_HINTS);
+        if let Some(contact) = contact {
+            contact.lost = true;
+        }
     }
 
     /// Whether this run of a broker was heard of within the session timeout.
     pub fn lives(&self, broker: BrokerId, incarnation: u64, now: Instant) -> bool {
         let contact = self.contacts.get(&broker).filter(|c| c.incarnation == incarnation);
-        contact.is_some_and(|c| now < c.at.after_ms(self.session_ms))
+        contact.is_some_and(|c| now < self.expiry(c))
+    }
+
+    fn expiry(&self, contact: &Contact) -> Instant {
+        if contact.lost { Instant(0) } else { contact.at.after_ms(self.session_ms) }
     }
 
     /// The brokers that take part and were not heard of within the session timeout: to be fenced, one decision after the other
@@ -62,8 +81,8 @@ impl Liveness {
     /// When to look again whether somebody has expired, if nobody is heard of until then.
     pub fn next_expiry(&self, image: &MetadataImage) -> Option<Instant> {
         let unfenced = image.brokers().iter().filter(|(_, r)| !r.fenced);
-        let heard = |(id, _)| self.contacts.get(id).map_or(Instant(0), |c| c.at);
-        unfenced.map(|known| heard(known).after_ms(self.session_ms)).min()
+        let expiry = |(id, _)| self.contacts.get(id).map_or(Instant(0), |c| self.expiry(c));
+        unfenced.map(expiry).min()
     }
 
     /// A broker's controlled shutdown was decided: it may stop once the others have applied everything below `end`. The first
@@ -80,6 +99,12 @@ impl Liveness {
         let active = image.brokers().iter().filter(|(_, r)| r.is_active()).map(|(id, _)| *id);
         let applied = |id: BrokerId| self.contacts.get(&id).map_or(Offset(0), |c| c.applied);
         active.chain([broker]).all(|id| applied(id) >= end)
+    }
+}
+
+impl Contact {
+    fn new(incarnation: u64, applied: Offset, now: Instant) -> Contact {
+        Contact { incarnation, at: now, applied, stops_after: None, lost: false, wrongly_lost: 0 }
     }
 }
 
@@ -120,6 +145,25 @@ mod tests {
         assert_eq!(liveness.expired(&image, at(1000)), [(BrokerId(2), 20)]);
         liveness.touch(BrokerId(2), 20, Offset(5), at(1001));
         assert_eq!(liveness.expired(&image, at(1001)), []);
+    }
+
+    #[test]
+    fn hints_that_were_wrong_three_times_are_not_believed_again_of_the_same_run() {
+        let mut known = image(&[(1, 10), (2, 20)]);
+        let mut liveness = Liveness::new(&known, 9000, at(1000));
+        for _ in 0..3 {
+            liveness.lost(BrokerId(2));
+            assert_eq!(liveness.expired(&known, at(1001)), [(BrokerId(2), 20)]);
+            liveness.touch(BrokerId(2), 20, Offset(5), at(1001));
+        }
+        liveness.lost(BrokerId(2));
+        assert_eq!(liveness.expired(&known, at(1002)), []);
+        assert_eq!(liveness.expired(&known, at(10_001)), [(BrokerId(1), 10), (BrokerId(2), 20)]);
+
+        known.apply(&Fact::BrokerStarted { broker: BrokerId(2), incarnation: 21 });
+        liveness.touch(BrokerId(2), 21, Offset(5), at(1003));
+        liveness.lost(BrokerId(2));
+        assert_eq!(liveness.expired(&known, at(1004)), [(BrokerId(2), 21)]);
     }
 
     #[test]

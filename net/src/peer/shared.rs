@@ -27,7 +27,8 @@ pub(super) struct Shared {
     pub(super) stats: PeerStats,
     /// Whether it is all over.
     pub(super) phases: Phases,
-    /// Who is told of what is heard, until it is all over.
+    /// Who is told of what is heard, until it is all over. Weak, since it leads to the driver, which owns these links: neither would end
+    /// if each kept the other.
     deliver: Weak<Deliver>,
     around: Mutex<Around>,
 }

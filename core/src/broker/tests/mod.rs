@@ -61,6 +61,7 @@ struct Rig {
     next_seq: u64,
     replies: BTreeMap<Caller, Response>,
     closed: Vec<String>,
+    stopped: bool,
     notes: Vec<Note>,
     /// The cluster that it was told to belong to.
     cluster: Option<String>,
@@ -117,6 +118,7 @@ impl Rig {
             next_seq: 0,
             replies: BTreeMap::new(),
             closed: Vec::new(),
+            stopped: false,
             notes: Vec::new(),
             cluster: None,
             sent: Vec::new(),
@@ -148,7 +150,11 @@ impl Rig {
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
             Effect::Send { to, message } => self.sent.push((to, message)),
             Effect::Cluster(id) => self.cluster = Some(id),
-            Effect::Rules(_) | Effect::Stopped => {}
+            Effect::Rules(_) => {}
+            Effect::Stopped => {
+                assert!(!self.stopped, "it says twice that it has stopped");
+                self.stopped = true;
+            }
             Effect::Note(note) => self.notes.push(note),
         }
     }

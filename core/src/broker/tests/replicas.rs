@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::trio::Trio;
 use super::{Rig, batch};
 use crate::broker::door::Input;
-use crate::ids::{BrokerId, LogId, Offset};
+use crate::cluster::facts::Fact;
+use crate::ids::{BrokerId, LaneId, LogId, Offset};
 use crate::storage::ops::StoreOp;
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
@@ -80,6 +81,63 @@ fn what_is_acknowledged_is_on_three_disks_and_is_there_after_its_leader_died() {
     assert_eq!(ends(&trio, log), [(Offset(3), Offset(3)); 3]);
     let state = trio.rigs[leader].broker.image().partition(log).unwrap();
     assert_eq!(state.isr.len(), 3, "who came back is in sync again");
+}
+
+#[test]
+fn after_all_were_down_no_client_is_told_of_a_cluster_without_brokers_or_topics() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    (0..3).for_each(|at| trio.crash(at));
+    (0..3).for_each(|at| trio.restart(at));
+    // Asked as soon as they listen; some clients forget every broker that an answer does not name, for ever.
+    let asked: Vec<_> = trio
+        .rigs
+        .iter_mut()
+        .map(|rig| rig.send(MetadataRequest { topics: None, ..Default::default() }))
+        .collect();
+    trio.run(8_000);
+    for (rig, to) in trio.rigs.iter_mut().zip(asked) {
+        let Response::Metadata(told) = rig.answer(to) else { panic!("not an answer to Metadata") };
+        let me = rig.broker.me.0;
+        assert!(
+            told.brokers.iter().any(|broker| broker.node_id == me),
+            "{me} is told of: {:?}",
+            told.brokers
+        );
+        assert!(told.topics.iter().any(|topic| topic.name.as_deref() == Some("t")));
+    }
+}
+
+#[test]
+fn who_knows_of_nobody_that_takes_part_tells_of_all_that_are_registered() {
+    let mut trio = Trio::new();
+    let rig = &mut trio.rigs[0];
+    let runs = rig.broker.image().brokers().iter().map(|(id, r)| (*id, r.incarnation));
+    for (broker, incarnation) in runs.collect::<Vec<_>>() {
+        let (next, epoch) = rig.broker.controller.position();
+        rig.broker.controller.replay(&Fact::BrokerFenced { broker, incarnation }, next, epoch);
+    }
+    let Response::Metadata(told) = rig.ask(MetadataRequest::default()) else { panic!("not an answer") };
+    assert_eq!(told.brokers.iter().map(|broker| broker.node_id).collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[test]
+fn a_broker_whose_disk_dies_while_it_hands_over_has_stopped_and_stays_so() {
+    for asked_first in [true, false] {
+        let mut trio = Trio::new();
+        let rig = &mut trio.rigs[0];
+        if asked_first {
+            rig.step(Input::Stop);
+            assert!(!rig.stopped, "it waits for others to take over");
+        }
+        rig.step(Input::Stored { lane: LaneId(0), result: Err("sync: Input/output error".into()) });
+        assert_eq!(rig.stopped, asked_first);
+        if !asked_first {
+            rig.step(Input::Stop);
+        }
+        assert!(rig.stopped);
+        rig.pass_ms(20_000);
+    }
 }
 
 #[test]
