@@ -16,7 +16,7 @@ use crate::wire::messages::metadata::MetadataRequest;
 use crate::wire::messages::offset_commit as commit;
 use crate::wire::messages::offset_fetch as fetch;
 
-fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
+pub(super) fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
     let topic = CreatableTopic {
         name: name.into(),
         num_partitions: partitions,

@@ -1,12 +1,14 @@
 //! M4: metadata is committed once a majority has it on disk, with a record of the leader's own epoch at its end; and it stays.
 
 use quipu_core::broker::door::{Effect, Note};
+use quipu_core::cluster::names::CLUSTER_METADATA;
 use quipu_core::ids::LogId;
 use quipu_core::storage::ops::StoreOp;
 
 use crate::batch::Written;
 use crate::canon::Canon;
 use crate::claims::{Claim, Cluster, Verdict};
+use crate::disk::SimDisk;
 use crate::ghost::GhostLog;
 use crate::watch::Scene;
 
@@ -47,14 +49,14 @@ impl Claim for CommittedByMajority {
                 let durable = |b: &Written| log.is_durable(LogId::METADATA, b.base, scene.disk);
                 cuts(canon, log, to.0, durable)
             }
+            (Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, at, .. }, .. }, _) => {
+                begins(canon, at.0, &durable_snapshots(scene.disk))
+            }
             (Effect::Note(Note::DiskDead(why)), _)
-                if why.contains("has another metadata log from offset") =>
+                if why.contains("has another metadata log from offset")
+                    || why.contains("nothing that follows on what is here") =>
             {
-                if canon.forgot.contains(&true) {
-                    Ok(())
-                } else {
-                    Err(why.clone())
-                }
+                if canon.forgot.contains(&true) { Ok(()) } else { Err(why.clone()) }
             }
             _ => Ok(()),
         }
@@ -100,6 +102,26 @@ fn cuts(canon: &Canon, log: &GhostLog, to: i64, durable: impl Fn(&Written) -> bo
     let gone =
         canon.batches[first..].iter().find(|b| log.at(b.base) == Some(*b) && canon.is_safe(b) && durable(b));
     gone.map_or(Ok(()), |b| Err(format!("its metadata log is cut back to {to}, but {b:?} is committed")))
+}
+
+/// Where the snapshots of the metadata end that a power loss would leave.
+fn durable_snapshots(disk: &SimDisk) -> Vec<i64> {
+    let dirs = disk.durable_names("").into_iter().filter(|name| name.starts_with(CLUSTER_METADATA));
+    let names = dirs.flat_map(|dir| disk.durable_names(&dir));
+    names.filter_map(|name| name.strip_suffix(".checkpoint")?.split('-').next()?.parse().ok()).collect()
+}
+
+/// A log begins anew where only what is committed lies before it, and when a snapshot of that is on disk.
+fn begins(canon: &Canon, at: i64, snapshots: &[i64]) -> Verdict {
+    if at > canon.end() {
+        return Err(format!("its metadata log begins anew at {at}, and {} are committed", canon.end()));
+    }
+    if !snapshots.iter().any(|end| *end >= at) {
+        return Err(format!(
+            "its metadata log begins anew at {at}, and on disk there are {snapshots:?} alone"
+        ));
+    }
+    Ok(())
 }
 
 /// Who is elected has everything that is committed.
@@ -163,6 +185,15 @@ mod tests {
             is_elected(&canon, &log(&[1]), 1).is_ok(),
             "it was committed when that epoch was nobody's yet"
         );
+    }
+
+    #[test]
+    fn a_log_that_begins_anew_without_a_snapshot_on_disk_or_beyond_what_is_committed_is_seen() {
+        let mut canon = held(&[(batch(0, 1), 2), (batch(1, 1), 2)]);
+        canon.commit(&log(&[1, 1]), 2, 1);
+        assert!(begins(&canon, 2, &[1]).is_err() && begins(&canon, 2, &[]).is_err());
+        assert!(begins(&canon, 3, &[3]).is_err());
+        assert!(begins(&canon, 2, &[1, 2]).is_ok() && begins(&canon, 1, &[2]).is_ok());
     }
 
     #[test]
