@@ -95,13 +95,9 @@ impl Quorum {
                 self.heard(now);
                 self.diverges(agreed, log, out);
             }
-            Answer::Snapshot(of) if self.is_awaited(from, correlation) => {
+            Answer::Snapshot(_) | Answer::Piece(_) if self.is_awaited(from, correlation) => {
                 self.heard(now);
-                self.falls_behind(of, log, out);
-            }
-            Answer::Piece(piece) if self.is_awaited(from, correlation) => {
-                self.heard(now);
-                self.got_piece(now, piece, out);
+                self.snapshot_answered(now, answer, log, out);
             }
             // Only who leads answers so.
             Answer::Records { .. } | Answer::Diverging(_) | Answer::Snapshot(_) | Answer::Piece(_) => {

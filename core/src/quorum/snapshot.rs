@@ -2,7 +2,7 @@
 
 use crate::ids::{BrokerId, LeaderEpoch};
 use crate::log::Log;
-use crate::quorum::messages::{Piece, Refusal, Tip, Wanted};
+use crate::quorum::messages::{Answer, Piece, Refusal, Tip, Wanted};
 use crate::quorum::voters::Voter;
 use crate::quorum::{Output, Quorum, Role};
 use crate::record::batch::crc32c;
@@ -95,8 +95,23 @@ impl Quorum {
         self.go_on(now, log, out);
     }
 
+    /// The leader says of its snapshot what was asked.
+    pub(super) fn snapshot_answered(
+        &mut self,
+        now: Instant,
+        answer: Answer,
+        log: &Log,
+        out: &mut Vec<Output>,
+    ) {
+        if let Answer::Snapshot(of) = answer {
+            self.falls_behind(of, log, out);
+        } else if let Answer::Piece(piece) = answer {
+            self.got_piece(now, piece, out);
+        }
+    }
+
     /// The leader has nothing that follows on this log: its snapshot does.
-    pub(super) fn falls_behind(&mut self, of: Tip, log: &Log, out: &mut Vec<Output>) {
+    fn falls_behind(&mut self, of: Tip, log: &Log, out: &mut Vec<Output>) {
         self.following(|f| f.gathering = None);
         if of.end < log.high() {
             let (epoch, end, high) = (self.election.epoch, of.end, log.high());
@@ -116,7 +131,7 @@ impl Quorum {
     }
 
     /// The leader has sent a piece of its snapshot.
-    pub(super) fn got_piece(&mut self, now: Instant, piece: Piece, out: &mut Vec<Output>) {
+    fn got_piece(&mut self, now: Instant, piece: Piece, out: &mut Vec<Output>) {
         let Role::Following(following) = &mut self.role else { return };
         let Some(gathering) = &mut following.gathering else { return };
         match gathering.take(&piece) {
