@@ -130,6 +130,15 @@ impl Canon {
         }
     }
 
+    /// A broker begins its log anew behind a snapshot, which has all that is committed below.
+    pub fn restart(&mut self, server: usize, at: i64) {
+        self.looked[server] = 0;
+        if self.voters.get(&server).is_none_or(|dir| self.directories[server] == Some(*dir)) {
+            let inside = self.batches.iter().take_while(|b| b.next <= at).copied().collect::<Vec<_>>();
+            inside.iter().for_each(|batch| self.hold(server, batch));
+        }
+    }
+
     /// A broker cuts its log.
     pub fn cut(&mut self, server: usize, log: &GhostLog, to: i64) {
         let keep = log.batches.partition_point(|b| b.base < to);

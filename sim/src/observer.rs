@@ -68,6 +68,7 @@ impl Observer {
                 let alone = *at >= log.end;
                 when(alone, "start: from a snapshot alone");
                 when(!alone, "start: from a snapshot and facts after it");
+                when(*at > log.end, "start: from a snapshot beyond the log");
             }
         }
         let found = found.logs.iter().map(|l| (l.log, l.end.0)).collect();

@@ -6,7 +6,7 @@ use quipu_core::broker::door::Effect;
 use quipu_core::broker::view::QuorumView;
 use quipu_core::ids::LogId;
 use quipu_core::peer::message::PeerMessage;
-use quipu_core::quorum::messages::{Answer, Body, Question};
+use quipu_core::quorum::messages::{Answer, Body, Question, Wanted};
 use quipu_core::storage::ops::StoreOp;
 
 use crate::claims::Cluster;
@@ -16,6 +16,8 @@ use crate::watch::Scene;
 /// The one who notes.
 pub struct Politics {
     seen: Vec<Option<QuorumView>>,
+    /// Which piece of a snapshot each has asked for last.
+    gathers: Vec<Option<Wanted>>,
     /// In which epoch each stands for election.
     stands: BTreeMap<usize, i32>,
     /// Elections won.
@@ -25,7 +27,7 @@ pub struct Politics {
 impl Politics {
     /// For so many brokers.
     pub fn new(servers: usize) -> Politics {
-        Politics { seen: vec![None; servers], stands: BTreeMap::new(), won: 0 }
+        Politics { seen: vec![None; servers], gathers: vec![None; servers], stands: BTreeMap::new(), won: 0 }
     }
 
     /// A broker said or ordered something. It is not remembered yet.
@@ -37,6 +39,11 @@ impl Politics {
                     sometimes("quorum: an uncommitted tail is cut");
                 }
             }
+            Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, .. }, .. }
+                if self.gathers[scene.server].take().is_some() =>
+            {
+                sometimes("quorum: a voter catches up from a snapshot");
+            }
             Effect::Send { message: PeerMessage::Quorum(message), .. } => match &message.body {
                 Body::Question(Question::Vote(vote)) if !vote.pre => {
                     self.stands.insert(scene.server, message.epoch.0);
@@ -44,9 +51,20 @@ impl Politics {
                 Body::Question(Question::End { .. }) => sometimes("quorum: a leader hands over"),
                 Body::Answer(Answer::Vote { granted: false, .. }) => sometimes("quorum: a vote is refused"),
                 Body::Answer(Answer::Diverging(_)) => sometimes("quorum: logs part ways"),
+                Body::Answer(Answer::Snapshot(_)) => {
+                    sometimes("quorum: a log has lost touch with its leader's")
+                }
+                Body::Question(Question::Piece(wanted)) => self.asked_for_piece(scene.server, wanted),
                 _ => {}
             },
             _ => {}
+        }
+    }
+
+    fn asked_for_piece(&mut self, server: usize, wanted: &Wanted) {
+        let before = self.gathers[server].replace(*wanted);
+        if before.is_some_and(|before| before.of != wanted.of) {
+            sometimes("quorum: a snapshot replaced while it is fetched");
         }
     }
 
@@ -88,7 +106,7 @@ impl Politics {
 
     /// A process is gone.
     pub fn ended(&mut self, server: usize) {
-        self.seen[server] = None;
+        (self.seen[server], self.gathers[server]) = (None, None);
         self.stands.remove(&server);
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 64] = [
+pub const NAMES: [&str; 68] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -51,7 +51,10 @@ pub const NAMES: [&str; 64] = [
     "quorum: a leader hands over",
     "quorum: a leader hears of a later epoch",
     "quorum: a leader is cut off",
+    "quorum: a log has lost touch with its leader's",
+    "quorum: a snapshot replaced while it is fetched",
     "quorum: a vote is refused",
+    "quorum: a voter catches up from a snapshot",
     "quorum: an uncommitted tail is cut",
     "quorum: elected with a tail of an earlier epoch",
     "quorum: logs part ways",
@@ -65,6 +68,7 @@ pub const NAMES: [&str; 64] = [
     "start: after a clean stop",
     "start: from a snapshot alone",
     "start: from a snapshot and facts after it",
+    "start: from a snapshot beyond the log",
     "start: records that nobody acknowledged",
     "start: with producers",
     "stop: before it was ready",

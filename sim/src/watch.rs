@@ -243,6 +243,9 @@ impl Watch {
             (Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. }, Some(log)) => {
                 self.canon.cut(scene.server, log, to.0);
             }
+            (Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, at, .. }, .. }, _) => {
+                self.canon.restart(scene.server, at.0);
+            }
             (Effect::Note(Note::Committed { log: LogId::METADATA, high }), Some(log)) if !scene.damaged => {
                 let epoch = scene.broker.quorum().map_or(0, |quorum| quorum.epoch.0);
                 self.canon.commit(log, high.0, epoch);

@@ -43,6 +43,13 @@ impl Broker {
         }
     }
 
+    /// A snapshot of committed metadata names the cluster.
+    pub(super) fn learn_cluster_id(&mut self, turn: &mut Turn, cluster: String) {
+        if self.cluster_id() != Some(cluster.as_str()) {
+            self.belong(turn, cluster);
+        }
+    }
+
     /// It is known, for good, which cluster this broker belongs to. What its directory was called before that was made up by the node.
     fn belong(&mut self, turn: &mut Turn, cluster: String) {
         self.belongs = true;

@@ -121,7 +121,8 @@ impl Broker {
             if failure.full { self.cut_back(turn, failure) } else { self.take_offline(turn, failure) }
         }
         while let Some(waiting) = self.lane.next_wait(stored.done) {
-            self.operation_done(turn, waiting, stored.kept);
+            let metadata = stored.failed.iter().any(|failure| failure.log == LogId::METADATA);
+            self.operation_done(turn, waiting, (stored.kept, !metadata));
         }
     }
 
@@ -163,7 +164,8 @@ impl Broker {
         }
     }
 
-    fn operation_done(&mut self, turn: &mut Turn, waiting: Waiting, kept: bool) {
+    /// `kept`: the recovery point has moved; `metadata`: nothing has failed of that log.
+    fn operation_done(&mut self, turn: &mut Turn, waiting: Waiting, (kept, metadata): (bool, bool)) {
         match waiting {
             Waiting::Answer(part) if !kept => {
                 let why = "the disk is full: a start after a crash would find the log as it was";
@@ -174,6 +176,7 @@ impl Broker {
             Waiting::Election(write) => {
                 self.steer(turn, |quorum, now, log, out| quorum.kept(now, write, log, out));
             }
+            Waiting::Snapshot => self.snapshot_stored(turn, metadata),
             Waiting::Stop => turn.out.push(Effect::Stopped),
         }
     }

@@ -43,6 +43,8 @@ pub(crate) enum Waiting {
     Checkpoint,
     /// What the quorum must not forget.
     Election(WriteId),
+    /// A snapshot of the metadata of several brokers.
+    Snapshot,
 }
 
 impl Lane {

@@ -31,6 +31,7 @@ mod replication;
 mod requests;
 mod roles;
 mod seat;
+mod snapshots;
 mod start;
 mod topic_pages;
 mod topics;
@@ -54,6 +55,7 @@ use crate::broker::member::Member;
 use crate::broker::offsets::Lookups;
 use crate::broker::producer_ids::ProducerIds;
 use crate::broker::replication::Replication;
+use crate::broker::snapshots::Snapshots;
 use crate::broker::start::{Loads, Phase};
 use crate::broker::turn::Turn;
 use crate::broker::upkeep::Upkeep;
@@ -93,6 +95,7 @@ pub struct Broker {
     controller: Controller,
     /// Who leads the metadata log, and what of it is committed; from when its log is read back until the disk dies.
     quorum: Option<Quorum>,
+    snapshots: Snapshots,
     /// What the start has found of elections, until the quorum takes it.
     election_kept: Result<Option<bytes::Bytes>, String>,
     /// What this broker is to its cluster.
@@ -180,6 +183,7 @@ impl Broker {
             lane: Lane::default(),
             controller: Controller::default(),
             quorum: None,
+            snapshots: Snapshots::default(),
             election_kept: found.election,
             metadata_changed: false,
             member: Member::new(mix(seed ^ mix(0)), &config),
@@ -263,7 +267,9 @@ impl Broker {
     /// Carries the consequences of a step to their end: who waited is answered, what is too much is dropped.
     fn settle(&mut self, turn: &mut Turn) {
         loop {
-            if std::mem::take(&mut self.metadata_changed) {
+            if let Some(before) = self.snapshots.replaced.take() {
+                self.take_over(turn, &before);
+            } else if std::mem::take(&mut self.metadata_changed) {
                 self.steer(turn, |quorum, now, log, out| quorum.settle(now, log, out));
             } else if let Some(log) = self.moved.pop_first() {
                 self.committed(turn, log);

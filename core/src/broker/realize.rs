@@ -7,6 +7,7 @@ use crate::broker::door::Effect;
 use crate::broker::start::Phase;
 use crate::broker::turn::Turn;
 use crate::cluster::facts::{ConfigOwner, Fact};
+use crate::cluster::image::MetadataImage;
 use crate::cluster::names;
 use crate::cluster::producer_ids;
 use crate::config::TopicConfig;
@@ -53,6 +54,33 @@ impl Broker {
             | Fact::BrokerStopping { .. }
             | Fact::BrokerUnregistered { .. } => self.brokers_changed(),
         }
+    }
+
+    /// The committed image was replaced by that of a snapshot: does here what follows from all that lies between, in the order in which the
+    /// facts would have it. `before` is the image that was there.
+    pub(super) fn take_over(&mut self, turn: &mut Turn, before: &MetadataImage) {
+        if let Some(cluster) = self.controller.image().cluster_id().map(str::to_owned) {
+            self.learn_cluster_id(turn, cluster);
+        }
+        if !self.is_ready() {
+            return self.start_once_unfenced(turn);
+        }
+        let image = self.controller.image();
+        let gone = before.topics().filter(|topic| image.topic_by_id(topic.id).is_none());
+        let mut gone: Vec<(bool, TopicId)> =
+            gone.map(|topic| (topic.name != names::GROUP_OFFSETS, topic.id)).collect();
+        // Groups forget what was committed in a topic that is gone: not those whose own log is gone.
+        gone.sort_unstable();
+        gone.into_iter().for_each(|(_, id)| self.remove_topic(turn, id));
+        self.reconfigure(turn);
+        self.brokers_changed();
+        let shards = |image: &MetadataImage| image.topic(names::GROUP_OFFSETS).map(|topic| topic.id);
+        if shards(before) != shards(self.controller.image()) {
+            self.count_shards();
+        }
+        let all = self.controller.image().partitions();
+        let all: Vec<LogId> = all.map(|(topic, partition, _)| LogId { topic: topic.id, partition }).collect();
+        all.into_iter().for_each(|log| self.settle_partition(turn, log));
     }
 
     /// What the image comes to is taken over when this broker takes part for the first time, all at once, and clients are answered from

@@ -44,7 +44,11 @@ impl Broker {
         let known = self.controller.position().0;
         self.metadata_log().raise_high(known);
         let config = Config { me, times: times(&self.config), seed: self.draw() };
-        self.quorum = Some(Quorum::new(config, self.voters(), election, turn.now.mono));
+        let mut quorum = Quorum::new(config, self.voters(), election, turn.now.mono);
+        if let Some(newest) = self.snapshots.newest() {
+            quorum.set_snapshot(newest);
+        }
+        self.quorum = Some(quorum);
         if !self.is_alone() {
             self.member.beat_at(turn.now.mono);
         }
@@ -130,6 +134,10 @@ impl Broker {
             }
             Output::Send(to, message) => say(turn, to, message),
             Output::Serve(serving) => self.serve_metadata(turn, serving),
+            Output::ServePiece(serving) => self.serve_piece(turn, serving),
+            Output::KeepSnapshot(of, bytes) => self.keep_fetched_snapshot(turn, of, bytes),
+            Output::BeginAt(of) => self.begin_at_snapshot(turn, of),
+            Output::Warn(why) => turn.warn(why),
             Output::Lead { epoch, forms } => self.lead_metadata(turn, epoch, forms),
             Output::Take(batches) => self.take_metadata(turn, &batches),
             Output::Cut(to) => self.cut_metadata(turn, to),
@@ -247,11 +255,8 @@ impl Broker {
     fn serve_metadata(&mut self, turn: &mut Turn, serving: Serving) {
         let log = self.metadata_log();
         if serving.from < log.start() {
-            let start = log.start();
-            return turn.warn(format!(
-                "broker {} needs the metadata from offset {} on, which begins here at {start}: it cannot take part",
-                serving.to, serving.from
-            ));
+            // It was trimmed meanwhile; the next fetch is answered with the snapshot.
+            return;
         }
         match log.read_for_replica(serving.from, SERVED_BYTES) {
             ForReplica::Held(batches) => serve(turn, serving, batches),
@@ -280,7 +285,7 @@ fn serve(turn: &mut Turn, serving: Serving, batches: Vec<Batch>) {
     say(turn, serving.to, Message { correlation: serving.correlation, epoch: serving.epoch, body });
 }
 
-fn say(turn: &mut Turn, to: BrokerId, message: Message) {
+pub(super) fn say(turn: &mut Turn, to: BrokerId, message: Message) {
     turn.out.push(Effect::Send { to, message: PeerMessage::Quorum(message) });
 }
 

@@ -13,9 +13,10 @@ use crate::cluster::names;
 use crate::ids::{LeaderEpoch, LoadId, LogId, Offset};
 use crate::log::Log;
 use crate::quorum::Serving;
+use crate::quorum::messages::Tip;
 use crate::record::iter::Record;
 use crate::record::{Batch, RecordError, Records};
-use crate::storage::ops::{LogRange, RecoveredLog, StoreOp};
+use crate::storage::ops::{EpochStart, LogRange, RecoveredLog, StoreOp};
 
 /// Bytes read at a time when a log is replayed: a bound on how long one step takes.
 const LOAD_BYTES: usize = 1 << 20;
@@ -119,10 +120,11 @@ impl Broker {
         let last =
             found.epochs.last().map(|e| e.epoch).max(found.snapshot.as_ref().map(|(_, epoch, _)| *epoch));
         let epoch = last.unwrap_or_default();
-        let (from, upto) = (self.controller.position().0.max(found.start), found.end);
         let log = Log::recovered(&found);
         self.keep(Replica::new(log, names::CLUSTER_METADATA.into(), epoch, None));
         self.begin_behind_snapshot(turn, &found);
+        let from = self.controller.position().0.max(found.start);
+        let upto = self.partitions[&LogId::METADATA].log.end();
         self.phase = Phase::Replaying { logs };
         if from < upto { self.loads.begin(turn, LogId::METADATA, from, upto) } else { self.replayed(turn) }
     }
@@ -140,20 +142,36 @@ impl Broker {
         }
         if let Some((at, epoch, bytes)) = &found.snapshot {
             self.controller.restore(MetadataImage::decode(bytes)?, (*at, *epoch));
+            if !self.is_alone() {
+                self.snapshots.found(Tip { epoch: *epoch, end: *at }, bytes.clone());
+            }
         }
         Ok(())
     }
 
     /// Begins the metadata log anew where its snapshot ends, if it ends before that: what would be decided in between, the next
-    /// start would pass over. Only a disk that has lost what it called durable leaves it so.
+    /// start would pass over. Of a broker alone only a disk that has lost what it called durable leaves it so; one of several
+    /// may have been about to begin anew at a snapshot of another, also if its log goes further, with another history.
     fn begin_behind_snapshot(&mut self, turn: &mut Turn, found: &RecoveredLog) {
-        let Some((at, epoch, _)) = found.snapshot.as_ref().filter(|(at, ..)| *at > found.end) else { return };
-        turn.warn(format!(
-            "the metadata log ends at offset {}, but its snapshot holds everything below offset {at}: the disk has lost the end of \
-             the log, which it had said was written. The log begins anew at offset {at}, behind the snapshot; what was \
-             decided since the snapshot may be lost. Check the disk of this log directory",
-            found.end
-        ));
+        let Some((at, epoch, _)) = &found.snapshot else { return };
+        let alone = self.is_alone();
+        if *at <= found.end && (alone || goes_on_from(found, *at, *epoch)) {
+            return;
+        }
+        let end = found.end;
+        turn.warn(if alone {
+            format!(
+                "the metadata log ends at offset {end}, but its snapshot holds everything below offset {at}: the disk has lost the \
+                 end of the log, which it had said was written. The log begins anew at offset {at}, behind the snapshot; what was \
+                 decided since the snapshot may be lost. Check the disk of this log directory"
+            )
+        } else {
+            format!(
+                "the metadata log, which ends at offset {end}, does not go on from its snapshot of everything below offset {at}: this \
+                 broker was about to take over from the leader's snapshot when it stopped, or its disk has lost the end of the log. \
+                 The log begins anew at offset {at}, and what follows comes from the leader"
+            )
+        });
         let Broker { partitions, tails, .. } = self;
         let log = &mut partitions.get_mut(&LogId::METADATA).expect("kept just now").log;
         log.restart(*at, Some(*epoch), tails);
@@ -328,7 +346,9 @@ impl Broker {
             self.active = None;
         }
         if matches!(self.phase, Phase::Ready) {
-            self.keep_snapshot(turn);
+            if self.is_alone() {
+                self.keep_snapshot(turn);
+            }
             self.keep_producers(turn);
         } else {
             // Who has not begun to lead need not begin any more.
@@ -350,6 +370,13 @@ impl Broker {
             turn.out.push(Effect::Stopped);
         }
     }
+}
+
+/// Whether a log that goes as far as its snapshot, or further, is of the same history: then the last record in the snapshot is of the
+/// same epoch in both. If the log begins there it was made so.
+fn goes_on_from(found: &RecoveredLog, at: Offset, epoch: LeaderEpoch) -> bool {
+    let holds_last = |start: &EpochStart| start.start < at;
+    found.start >= at || found.epochs.iter().rev().find(|e| holds_last(e)).map(|e| e.epoch) == Some(epoch)
 }
 
 /// No checksum covers the leader epoch of a batch, so that damage to it shows only here: a log never has an epoch that its

@@ -56,6 +56,11 @@ impl Upkeep {
         }
     }
 
+    /// There is a snapshot of the metadata as it is now.
+    pub(super) fn snapshot_made(&mut self) {
+        self.snapshot_bytes = 0;
+    }
+
     /// A log is gone.
     pub(super) fn forget(&mut self, log: LogId) {
         self.dirty.remove(&log);
@@ -182,7 +187,7 @@ impl Broker {
             return;
         }
         if self.upkeep.snapshot_bytes >= self.config.snapshot_bytes {
-            self.keep_snapshot(turn);
+            if self.is_alone() { self.keep_snapshot(turn) } else { self.keep_own_snapshot(turn) }
         }
         self.keep_producers(turn);
         self.upkeep.checkpointing = true;
@@ -211,12 +216,8 @@ impl Broker {
         self.lane.store(turn, StoreOp::Producers { log, at, table });
     }
 
-    /// Keeps the metadata image as a snapshot and lets go of the facts that are in it.
+    /// Keeps the metadata image of a broker alone as a snapshot and lets go of the facts that are in it.
     pub(super) fn keep_snapshot(&mut self, turn: &mut Turn) {
-        if !self.is_alone() {
-            // Others may need the facts: they are not given snapshots yet.
-            return;
-        }
         let (at, epoch) = self.controller.position();
         let metadata = self.partitions.get_mut(&LogId::METADATA).expect("the metadata log is open");
         if at <= metadata.log.start() || at == Offset(0) {
@@ -226,7 +227,7 @@ impl Broker {
         self.lane.store(turn, StoreOp::Snapshot { log: LogId::METADATA, at, epoch, bytes });
         metadata.log.raise_start(at);
         self.lane.store(turn, StoreOp::Trim { log: LogId::METADATA, start: at });
-        self.upkeep.snapshot_bytes = 0;
+        self.upkeep.snapshot_made();
     }
 
     /// An answer whose time has run out. A produce answer says for which partitions; nothing else has a deadline.

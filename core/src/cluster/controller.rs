@@ -35,6 +35,16 @@ impl Controller {
         self.position = position;
     }
 
+    /// Goes on from a snapshot of what is committed elsewhere: whatever was on its way here is in it, or was never decided. Answers the
+    /// image that was committed here.
+    pub fn replace(&mut self, image: MetadataImage, position: (Offset, LeaderEpoch)) -> MetadataImage {
+        assert!(position.0 >= self.position.0, "a snapshot of what is known already");
+        self.under_way.clear();
+        self.speculative = image.clone();
+        self.position = position;
+        std::mem::replace(&mut self.committed, image)
+    }
+
     /// Folds a committed fact in that is read back from the log; `next` is the offset after it.
     pub fn replay(&mut self, fact: &Fact, next: Offset, epoch: LeaderEpoch) {
         self.committed.apply(fact);

@@ -43,6 +43,11 @@ impl Epochs {
         }
     }
 
+    /// The oldest epoch of which anything is left.
+    pub fn first(&self) -> Option<EpochStart> {
+        self.starts.first().copied()
+    }
+
     /// The newest epoch.
     pub fn last(&self) -> Option<EpochStart> {
         self.starts.last().copied()

@@ -83,7 +83,12 @@ impl PeerMessage {
             PeerMessage::Quorum(message) => match &message.body {
                 Body::Answer(Answer::Records { batches, .. }) => vec![batches],
                 Body::Answer(
-                    Answer::Vote { .. } | Answer::Diverging(_) | Answer::Refused { .. } | Answer::Heard,
+                    Answer::Vote { .. }
+                    | Answer::Diverging(_)
+                    | Answer::Refused { .. }
+                    | Answer::Heard
+                    | Answer::Snapshot(_)
+                    | Answer::Piece(_),
                 )
                 | Body::Question(_)
                 | Body::Flushed(_) => Vec::new(),
@@ -110,7 +115,12 @@ impl PeerMessage {
             PeerMessage::Quorum(message) => match &mut message.body {
                 Body::Answer(Answer::Records { batches, .. }) => vec![batches],
                 Body::Answer(
-                    Answer::Vote { .. } | Answer::Diverging(_) | Answer::Refused { .. } | Answer::Heard,
+                    Answer::Vote { .. }
+                    | Answer::Diverging(_)
+                    | Answer::Refused { .. }
+                    | Answer::Heard
+                    | Answer::Snapshot(_)
+                    | Answer::Piece(_),
                 )
                 | Body::Question(_)
                 | Body::Flushed(_) => Vec::new(),

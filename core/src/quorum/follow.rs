@@ -3,7 +3,7 @@
 use crate::ids::{BrokerId, LeaderEpoch, Offset};
 use crate::log::Log;
 use crate::quorum::messages::{Answer, Body, Fetch, Question, Refusal, Tip};
-use crate::quorum::vote::tip;
+use crate::quorum::snapshot::Gathering;
 use crate::quorum::{Election, Output, Quorum, Role};
 use crate::record::Batch;
 use crate::time::Instant;
@@ -14,8 +14,10 @@ pub(super) struct Following {
     leader: BrokerId,
     /// When it gives the leader up, unless it hears from it.
     pub(super) until: Instant,
-    /// The fetch under way: its number, and when it is asked anew.
-    under_way: Option<(u64, Instant)>,
+    /// The question under way: its number, and when it is asked anew.
+    pub(super) under_way: Option<(u64, Instant)>,
+    /// The snapshot that it fetches: the leader's log has nothing that follows on this one.
+    pub(super) gathering: Option<Gathering>,
     /// Whether the leader has found this log to be a part of its own, in this epoch.
     agrees: bool,
     /// How far the leader knows the disk to be.
@@ -24,7 +26,7 @@ pub(super) struct Following {
 
 impl Following {
     pub(super) fn new(leader: BrokerId, until: Instant) -> Following {
-        Following { leader, until, under_way: None, agrees: false, told: Offset(0) }
+        Following { leader, until, under_way: None, gathering: None, agrees: false, told: Offset(0) }
     }
 
     pub(super) fn leader(&self) -> BrokerId {
@@ -39,7 +41,7 @@ impl Following {
 impl Quorum {
     /// What this node asks for.
     pub(super) fn fetch(&self, log: &Log) -> Fetch {
-        Fetch { by: self.config.me, tip: tip(log), flushed: log.flushed() }
+        Fetch { by: self.config.me, tip: self.tip(log), flushed: log.flushed() }
     }
 
     /// Asks for more if nothing is under way, and tells the leader how far the disk is.
@@ -48,8 +50,11 @@ impl Quorum {
         let (leader, flushed) = (following.leader, log.flushed());
         let waits = following.under_way.is_some_and(|(_, again)| now < again);
         let news = following.agrees && flushed > following.told;
-        if !waits {
-            let correlation = self.ask(leader, Question::Fetch(self.fetch(log)), out);
+        let stores = following.gathering.as_ref().is_some_and(Gathering::is_whole);
+        if !waits && !stores {
+            let wanted = following.gathering.as_ref().map(|snapshot| snapshot.wants(self.config.me));
+            let question = wanted.map_or_else(|| Question::Fetch(self.fetch(log)), Question::Piece);
+            let correlation = self.ask(leader, question, out);
             let again = now + self.config.times.request;
             self.following(|f| (f.under_way, f.told) = (Some((correlation, again)), flushed));
         } else if news {
@@ -58,7 +63,7 @@ impl Quorum {
         }
     }
 
-    fn following(&mut self, change: impl FnOnce(&mut Following)) {
+    pub(super) fn following(&mut self, change: impl FnOnce(&mut Following)) {
         if let Role::Following(following) = &mut self.role {
             change(following);
         }
@@ -94,12 +99,18 @@ impl Quorum {
                 self.heard(now);
                 self.diverges(agreed, log, out);
             }
+            Answer::Snapshot(_) | Answer::Piece(_) if self.is_awaited(from, correlation) => {
+                self.heard(now);
+                self.snapshot_answered(now, answer, log, out);
+            }
             // Only who leads answers so.
-            Answer::Records { .. } | Answer::Diverging(_) => self.heard_from(now, Some(from), out),
+            Answer::Records { .. } | Answer::Diverging(_) | Answer::Snapshot(_) | Answer::Piece(_) => {
+                self.heard_from(now, Some(from), out);
+            }
         }
     }
 
-    /// Whether this is the answer to the fetch under way. Any other may be an old one, of a log that was another then.
+    /// Whether this is the answer to the question under way. Any other may be an old one, of a log that was another then.
     fn is_awaited(&self, from: BrokerId, correlation: u64) -> bool {
         matches!(&self.role, Role::Following(f)
             if f.leader == from && f.under_way.is_some_and(|(number, _)| number == correlation))

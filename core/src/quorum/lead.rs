@@ -48,6 +48,16 @@ pub struct Progress {
     parked: Option<Parked>,
 }
 
+impl Progress {
+    /// Of a node whose log is not known to be a part of the leader's: nothing of it counts.
+    fn apart(directory: [u8; 16], now: Instant, caught_up: Option<Instant>) -> Progress {
+        let (end, flushed, fetched) = (Offset(0), Offset(0), now);
+        // Whatever it fetches next, it does not have by that all that there was now.
+        let leader_end = Offset(i64::MAX);
+        Progress { directory, end, flushed, fetched, caught_up, leader_end, told: None, parked: None }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Parked {
     correlation: u64,
@@ -75,6 +85,12 @@ impl Leading {
     /// The voters that have not fetched in this epoch.
     fn unheard(&self, voters: &Voters, me: Voter) -> Vec<BrokerId> {
         voters.others(me.id).into_iter().filter(|id| !self.progress.contains_key(id)).collect()
+    }
+
+    /// A node fetches a snapshot: it lives, and follows this leader.
+    pub(super) fn listens(&mut self, id: BrokerId, directory: [u8; 16], now: Instant) {
+        let caught_up = self.progress.get(&id).filter(|p| p.directory == directory).and_then(|p| p.caught_up);
+        self.progress.insert(id, Progress::apart(directory, now, caught_up));
     }
 
     /// When it will not be listened to by a majority any more, if nobody fetches until then. `None`: it needs nobody.
@@ -138,6 +154,10 @@ impl Quorum {
         let Role::Leading(leading) = &mut self.role else {
             return self.answer(from, correlation, Refusal::NotLeader, out);
         };
+        if let Some(of) = self.snapshot.filter(|snapshot| has_lost_touch(fetch.tip, *snapshot, log)) {
+            leading.listens(from, fetch.by.directory, now);
+            return self.reply(from, correlation, Answer::Snapshot(of), out);
+        }
         if let Some(agreed) = parts_ways(fetch.tip, epoch, log) {
             return self.reply(from, correlation, Answer::Diverging(agreed), out);
         }
@@ -221,6 +241,13 @@ fn caught_up(before: Option<&Progress>, end: Offset, leader_end: Offset, now: In
         return Some(now);
     }
     before.and_then(|p| if end >= p.leader_end { Some(p.fetched) } else { p.caught_up })
+}
+
+/// Whether nothing can be said of where a log that ends there and this one, which goes on behind a snapshot, are the same: it ends before
+/// this one begins, or in an epoch of which this one has nothing left (Kafka: `ReplicatedLog.validateOffsetAndEpoch`).
+fn has_lost_touch(tip: Tip, snapshot: Tip, log: &Log) -> bool {
+    let before_first = log.epochs().first().is_some_and(|first| tip.epoch < first.epoch);
+    log.start() > Offset(0) && tip != snapshot && (tip.end < log.start() || before_first)
 }
 
 /// The last epoch in which a log that ends there may agree with this one, and where it ends here; `None` if it is a part of it.

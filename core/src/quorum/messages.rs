@@ -1,5 +1,7 @@
 //! What the nodes of the quorum say to one another.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BrokerId, LeaderEpoch, Offset};
@@ -42,6 +44,8 @@ pub enum Question {
     },
     /// For records.
     Fetch(Fetch),
+    /// For a piece of a snapshot (Kafka: `FetchSnapshot`, KIP-630).
+    Piece(Wanted),
 }
 
 /// A question for a vote.
@@ -75,6 +79,40 @@ pub struct Fetch {
     pub flushed: Offset,
 }
 
+/// A question for a piece of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Who asks.
+    pub by: Voter,
+    /// Which snapshot: where it ends, and the epoch of the last record in it (Kafka: `SnapshotId`).
+    pub of: Tip,
+    /// The first byte that is wanted.
+    pub from: u64,
+}
+
+/// A piece of a snapshot.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    /// Which snapshot.
+    pub of: Tip,
+    /// The place of its first byte in the snapshot.
+    pub from: u64,
+    /// Bytes of the whole snapshot.
+    pub whole: u64,
+    /// CRC-32C of the whole snapshot.
+    pub crc: u32,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Piece {
+    /// Of its bytes only how many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Piece { of, from, whole, bytes, .. } = self;
+        write!(f, "{} bytes from {from} on, of the {whole} of the snapshot {of:?}", bytes.len())
+    }
+}
+
 /// What is answered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Answer {
@@ -106,6 +144,11 @@ pub enum Answer {
     },
     /// To `Begin`: heard.
     Heard,
+    /// To a fetch, or to a question for a piece of another snapshot, by the leader: nothing of its log follows on that of who asks. This
+    /// snapshot is to be fetched.
+    Snapshot(Tip),
+    /// To a question for a piece, by the leader.
+    Piece(Piece),
 }
 
 /// Why something is refused.

@@ -15,6 +15,7 @@ mod follow;
 mod jitter;
 mod lead;
 pub mod messages;
+mod snapshot;
 mod vote;
 pub mod voters;
 
@@ -31,7 +32,8 @@ pub use crate::quorum::election::{Election, WriteId};
 use crate::quorum::follow::Following;
 use crate::quorum::lead::Leading;
 pub use crate::quorum::lead::Progress;
-use crate::quorum::messages::{Body, Message, Question, Refusal};
+use crate::quorum::messages::{Body, Message, Question, Refusal, Tip};
+pub use crate::quorum::snapshot::ServingPiece;
 use crate::quorum::vote::Canvass;
 pub use crate::quorum::voters::{Voter, Voters};
 use crate::record::Batch;
@@ -73,6 +75,12 @@ pub enum Output {
     Send(BrokerId, Message),
     /// Answer a fetch with what the log has from there on, or with nothing if that is its end.
     Serve(Serving),
+    /// Answer with a piece of a snapshot; if there is another one by now, with which one that is ([`messages::Answer::Snapshot`]).
+    ServePiece(ServingPiece),
+    /// The leader's snapshot is here, whole: look whether it can be read, make it durable, then call [`Quorum::snapshot_kept`].
+    KeepSnapshot(Tip, Vec<u8>),
+    /// That snapshot is durable: begin the log anew, empty, where it ends, and go on from what it holds.
+    BeginAt(Tip),
     /// This node leads now: append the record that opens the epoch.
     Lead {
         /// Which epoch.
@@ -86,6 +94,8 @@ pub enum Output {
     Cut(Offset),
     /// The high watermark is there now.
     Commit(Offset),
+    /// Something that a person should read.
+    Warn(String),
     /// Another leader, or none: what this node had decided and is not committed is not its to decide any more.
     Leader(LeaderEpoch, Option<BrokerId>),
     /// What must not be: a log to be cut below what is committed, two leaders of one epoch. This node must stop, and a person must
@@ -137,6 +147,8 @@ pub struct Quorum {
     asked: u64,
     /// How often this node stood for election, or asked around, since it last had a leader.
     attempts: u32,
+    /// The newest snapshot that is durable here, if there is any. The log reaches at least as far, and is its continuation.
+    snapshot: Option<Tip>,
     /// What this room has put out changes the log: until the caller has carried it out, the log is not what it will be.
     log_changes: bool,
 }
@@ -151,6 +163,7 @@ impl Quorum {
             // An answer to the run before must not look like one to this.
             asked: config.seed >> 1,
             attempts: 0,
+            snapshot: None,
             log_changes: false,
             config,
             voters,
@@ -297,10 +310,12 @@ impl Quorum {
             // Nobody asks in another's name.
             Question::Vote(vote) if vote.candidate.id != from => {}
             Question::Fetch(fetch) if fetch.by.id != from => {}
+            Question::Piece(wanted) if wanted.by.id != from => {}
             Question::Vote(vote) => self.asked_for_vote(now, from, correlation, &vote, log, out),
             Question::Begin => self.begun(now, from, correlation, out),
             Question::End { successors } => self.ended(now, from, &successors, out),
             Question::Fetch(fetch) => self.fetched_by(now, from, correlation, &fetch, log, out),
+            Question::Piece(wanted) => self.piece_wanted(now, from, correlation, &wanted, out),
         }
     }
 

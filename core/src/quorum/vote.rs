@@ -22,13 +22,13 @@ pub(super) struct Canvass {
     granted: BTreeMap<BrokerId, [u8; 16]>,
 }
 
-/// How far a log goes.
-pub(super) fn tip(log: &Log) -> Tip {
-    let epoch = log.epochs().last().map_or(LeaderEpoch(-1), |last| last.epoch);
-    Tip { epoch, end: log.end() }
-}
-
 impl Quorum {
+    /// How far the log goes. Where nothing of it is left behind a snapshot, that knows the epoch of the last record.
+    pub(super) fn tip(&self, log: &Log) -> Tip {
+        let epoch = log.epochs().last().map_or(LeaderEpoch(-1), |last| last.epoch);
+        Tip { epoch: epoch.max(self.snapshot.map_or(epoch, |snapshot| snapshot.epoch)), end: log.end() }
+    }
+
     /// There has been no leader for too long. A voter asks whether it would be elected, an observer who leads.
     pub(super) fn stand(&mut self, now: Instant, log: &Log, out: &mut Vec<Output>) {
         self.attempts = self.attempts.saturating_add(1);
@@ -51,7 +51,7 @@ impl Quorum {
             let epoch = LeaderEpoch(self.election.epoch.0 + 1);
             self.elect(Election { epoch, voted: Some(me), leader: None }, out);
         }
-        let vote = Vote { pre, candidate: me, tip: tip(log) };
+        let vote = Vote { pre, candidate: me, tip: self.tip(log) };
         let others = self.voters.others(me.id);
         let asked = others.into_iter().map(|id| (id, self.ask(id, Question::Vote(vote), out))).collect();
         let until = self.patience(now);
@@ -79,7 +79,7 @@ impl Quorum {
         log: &Log,
         out: &mut Vec<Output>,
     ) {
-        let long_enough = vote.tip >= tip(log);
+        let long_enough = vote.tip >= self.tip(log);
         let granted = if vote.pre {
             // Who hears of a leader sees no need for another.
             long_enough && !matches!(self.role, Role::Following(_) | Role::Leading(_))

@@ -238,6 +238,10 @@ impl<D: Disk> Store<D> {
         bytes: &Bytes,
     ) -> Result<(), Trouble> {
         self.check_usable(log)?;
+        if self.lane(log).snapshot.is_some_and(|newest| newest > at) {
+            // One of another broker, that came too late to be begun from. It has all that this one has.
+            return Ok(());
+        }
         self.make_files(log)?;
         let dir = Arc::clone(&read(&self.lane(log).state).dir);
         let kept = frame::replace(

@@ -71,7 +71,7 @@ pub enum StoreOp {
         /// The state (shared with nobody: a copy of the moment).
         table: ProducerTable,
     },
-    /// Keeps a snapshot of what a log folds into (the metadata image), replacing the one before.
+    /// Keeps a snapshot of what a log folds into (the metadata image), replacing the one before unless that goes further.
     Snapshot {
         /// The log.
         log: LogId,

@@ -15,6 +15,7 @@ mod moving;
 mod quorum;
 mod reading;
 mod replicas;
+mod snapshots;
 mod start;
 mod topics;
 mod trio;
@@ -27,7 +28,7 @@ use bytes::Bytes;
 use crate::broker::Broker;
 use crate::broker::door::{Caller, Client, Effect, Input, Note, Produce, ProduceTopic, Request};
 use crate::config::{BrokerConfig, Settings};
-use crate::ids::{BrokerId, ConnId, LaneId, LoadId, LogId, LookupId, Mark, Offset};
+use crate::ids::{BrokerId, ConnId, LaneId, LeaderEpoch, LoadId, LogId, LookupId, Mark, Offset};
 use crate::peer::message::PeerMessage;
 use crate::producer::ProducerTable;
 use crate::record::check::Refused;
@@ -52,6 +53,10 @@ struct Rig {
     disk: BTreeMap<LogId, Vec<Batch>>,
     /// What is kept of elections.
     election: Option<Bytes>,
+    /// The newest snapshot of the metadata.
+    snapshot: Option<(Offset, LeaderEpoch, Bytes)>,
+    /// Where the metadata log begins.
+    metadata_start: Offset,
     /// Complete operations as soon as they are sent.
     prompt: bool,
     /// Leave what the machine wants to read unread.
@@ -111,6 +116,8 @@ impl Rig {
             queued: Vec::new(),
             disk: BTreeMap::new(),
             election: None,
+            snapshot: None,
+            metadata_start: Offset(0),
             prompt: true,
             hold_loads: false,
             loads: Vec::new(),
@@ -186,11 +193,21 @@ impl Rig {
                 StoreOp::Append { log, .. } if full.contains(&log) => {
                     failed.push(LogFailure { log, full: true, message: "No space left on device".into() });
                 }
+                StoreOp::Snapshot { log, .. } if full.contains(&log) => {
+                    failed.push(LogFailure { log, full: true, message: "No space left on device".into() });
+                }
                 StoreOp::Append { log, batches, .. } => self.disk.entry(log).or_default().extend(batches),
                 StoreOp::Truncate { log, to } => {
                     self.disk.entry(log).or_default().retain(|b| b.header().base_offset < to);
                 }
-                StoreOp::Restart { log, .. } => drop(self.disk.insert(log, Vec::new())),
+                StoreOp::Restart { log, at, .. } => {
+                    self.disk.insert(log, Vec::new());
+                    if log == LogId::METADATA {
+                        self.metadata_start = at;
+                    }
+                }
+                StoreOp::Trim { log: LogId::METADATA, start } => self.metadata_start = start,
+                StoreOp::Snapshot { at, epoch, bytes, .. } => self.snapshot = Some((at, epoch, bytes)),
                 StoreOp::Remove { log } => drop(self.disk.remove(&log)),
                 StoreOp::Election { state } => self.election = Some(state),
                 _ => {}

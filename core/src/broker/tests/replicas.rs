@@ -20,7 +20,7 @@ use crate::wire::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 
-fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
+pub(super) fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
     let topic = CreatableTopic {
         name: name.into(),
         num_partitions: partitions,

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Rig, recovered};
+use crate::broker::Broker;
 use crate::broker::door::Input;
 use crate::broker::turn::Turn;
 use crate::cluster::facts::Fact;
-use crate::ids::BrokerId;
+use crate::ids::{BrokerId, LogId};
 use crate::peer::frame;
 use crate::peer::message::PeerMessage;
+use crate::storage::ops::RecoveredLog;
 use crate::time::Instant;
 
 const VOTERS: &str = "1@a:9192,2@b:9192,3@c:9192";
@@ -26,12 +28,21 @@ pub(super) struct Trio {
 
 fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'static str)]) -> Rig {
     let id = (at + 1).to_string();
-    let (disk, election) = before.map_or_else(Default::default, |rig| (rig.disk, rig.election));
-    let logs = disk.iter().map(|(log, batches)| recovered(*log, batches)).collect();
+    let (disk, election, snapshot, metadata_start) = before
+        .map_or_else(Default::default, |rig| (rig.disk, rig.election, rig.snapshot, rig.metadata_start));
+    let mut logs: Vec<RecoveredLog> = disk.iter().map(|(log, all)| recovered(*log, all)).collect();
+    for log in logs.iter_mut().filter(|log| log.log == LogId::METADATA) {
+        let left = disk[&LogId::METADATA].iter().filter(|b| b.header().base_offset >= metadata_start);
+        *log = recovered(LogId::METADATA, &left.cloned().collect::<Vec<_>>());
+        (log.start, log.end) = (metadata_start, log.end.max(metadata_start));
+        log.segments[0].base = metadata_start;
+        log.snapshot = snapshot.clone();
+    }
     let mut settings = vec![("node.id", id.as_str()), ("quipu.voters", VOTERS)];
     settings.extend_from_slice(more);
     let mut rig = Rig::over_kept(&settings, logs, (Ok(election.clone()), run));
     (rig.disk, rig.election) = (disk, election);
+    (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
     rig
 }
 
@@ -125,10 +136,21 @@ impl Trio {
     /// The leader decides that producer ids below this one are given out.
     pub(super) fn decide(&mut self, next: i64) {
         let leader = self.leader();
-        let rig = &mut self.rigs[leader];
+        self.act(leader, |broker, turn| {
+            broker.decide(turn, vec![Fact::ProducerIdsAllocated { next }]);
+        });
+    }
+
+    /// A broker keeps a snapshot of its metadata.
+    pub(super) fn keep_snapshot(&mut self, at: usize) {
+        self.act(at, Broker::keep_own_snapshot);
+    }
+
+    fn act(&mut self, at: usize, act: impl FnOnce(&mut Broker, &mut Turn)) {
+        let rig = &mut self.rigs[at];
         let mut out = Vec::new();
         let turn = &mut Turn { now: rig.now, out: &mut out };
-        rig.broker.decide(turn, vec![Fact::ProducerIdsAllocated { next }]);
+        act(&mut rig.broker, turn);
         rig.broker.settle(turn);
         out.into_iter().for_each(|effect| rig.effect(effect));
         if rig.prompt {
@@ -146,11 +168,16 @@ impl Trio {
     }
 
     pub(super) fn restart(&mut self, at: usize) {
+        let before = std::mem::replace(&mut self.rigs[at], start(at, None, 0, &[]));
+        self.restart_over(at, Some(before));
+    }
+
+    /// Starts a broker on what another run of it has left, or on an empty disk.
+    pub(super) fn restart_over(&mut self, at: usize, before: Option<Rig>) {
         self.down.remove(&at);
         self.runs += 1;
         let run = 1_000 * self.runs + at as u64;
-        let before = std::mem::replace(&mut self.rigs[at], start(at, None, run, &[]));
-        self.rigs[at] = start(at, Some(before), run, &self.settings);
+        self.rigs[at] = start(at, before, run, &self.settings);
         self.rigs[at].now.mono = self.now;
         self.rigs[at].wake();
     }

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use super::node::said;
 use super::world::World;
 use crate::ids::Offset;
 use crate::quorum::messages::{Body, Message, Question};
@@ -12,7 +11,8 @@ impl World {
     pub(super) fn commit(&mut self, id: i32, high: Offset) {
         let process = self.node(id).process.as_mut().expect("it runs");
         process.log.raise_high(high);
-        let there: Vec<(i32, Bytes)> = process.batches.iter().map(said).take(high.0 as usize).collect();
+        let mut there: Vec<(i32, Bytes)> = process.facts();
+        there.truncate(high.0 as usize);
         let both = there.len().min(self.committed.len());
         assert_eq!(
             there[..both],
@@ -44,11 +44,11 @@ impl World {
                 );
             }
             Body::Question(Question::Fetch(fetch)) => {
-                let durable = self.nodes[id as usize - 1].disk.batches.len() as i64;
+                let durable = self.nodes[id as usize - 1].disk.tail.end();
                 assert!(fetch.flushed.0 <= durable, "{id} acknowledges what it has not\n{}", story());
             }
             Body::Flushed(to) => {
-                let durable = self.nodes[id as usize - 1].disk.batches.len() as i64;
+                let durable = self.nodes[id as usize - 1].disk.tail.end();
                 assert!(to.0 <= durable, "{id} acknowledges {to}, its disk has {durable}\n{}", story());
             }
             _ => {}

@@ -3,6 +3,8 @@
 mod checks;
 mod nemesis;
 mod node;
+mod pieces;
 mod rules;
 mod scenarios;
+mod snapshots;
 mod world;

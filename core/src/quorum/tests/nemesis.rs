@@ -42,7 +42,8 @@ fn strike(world: &mut World, nodes: u64) {
     }
 }
 
-fn round(seed: u64) -> (usize, usize, usize) {
+/// A round without snapshots, or with them.
+fn round(seed: u64, snapshots: bool) -> World {
     let voters = [1, 3, 3, 5][seed as usize % 4];
     let nodes = voters + (seed / 4 % 3) as i32;
     let mut world = World::new(voters, nodes - voters, seed);
@@ -53,6 +54,9 @@ fn round(seed: u64) -> (usize, usize, usize) {
             let ms = world.draw(500) as i64;
             world.run(ms);
             for id in 1..=nodes {
+                if snapshots && world.draw(3) == 0 {
+                    world.keep_snapshot(id);
+                }
                 if world.node(id).process.as_ref().is_some_and(|p| p.quorum.is_leader()) {
                     world.propose(id);
                 }
@@ -74,15 +78,32 @@ fn round(seed: u64) -> (usize, usize, usize) {
         assert_eq!(marks, (end, end, end), "seed {seed}: {id} is behind {leader}\n{}", story(&world));
     }
     assert_eq!(world.committed.len() as i64, end.0);
-    (world.committed.len(), world.elections, world.truncations)
+    for id in 1..=nodes {
+        assert_eq!(world.process(id).facts(), world.committed, "seed {seed}: {id} has another history");
+    }
+    world
 }
 
 #[test]
 fn what_is_committed_stays_and_all_agree_in_the_end() {
-    let mut sums = (0, 0, 0);
+    let mut sums = (0, 0);
     for seed in 0..SEEDS {
-        let (committed, elections, truncations) = round(seed);
-        sums = (sums.0 + committed, sums.1 + elections, sums.2 + truncations);
+        let world = round(seed, false);
+        sums = (sums.0 + world.elections, sums.1 + world.truncations);
     }
-    assert!(sums.2 > 0 && sums.1 > SEEDS as usize * 2, "nothing happened: {sums:?}");
+    assert!(sums.1 > 0 && sums.0 > SEEDS as usize * 2, "nothing happened: {sums:?}");
+}
+
+#[test]
+fn the_same_holds_where_everybody_trims_its_log_and_some_must_go_on_from_anothers_snapshot() {
+    let (mut trims, mut caught_up, mut truncations, mut replaced) = (0, 0, 0, 0);
+    for seed in 0..SEEDS {
+        let world = round(seed, true);
+        trims += world.trims;
+        caught_up += world.caught_up;
+        truncations += world.truncations;
+        replaced += world.replaced;
+    }
+    let all = (trims, caught_up, truncations, replaced);
+    assert!(trims > 1_000 && caught_up > 50 && truncations > 0 && replaced > 0, "nothing happened: {all:?}");
 }

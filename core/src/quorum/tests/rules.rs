@@ -14,22 +14,22 @@ use crate::quorum::{Config, Election, Output, Quorum, Voter, Voters, WriteId};
 use crate::record::build::BatchBuilder;
 use crate::time::{Instant, Timestamp};
 
-fn voter(id: i32) -> Voter {
+pub(super) fn voter(id: i32) -> Voter {
     Voter { id: BrokerId(id), directory: [id as u8; 16] }
 }
 
 /// One node of three, with its log.
-struct One {
-    now: Instant,
-    quorum: Quorum,
-    log: Log,
-    space: TailSpace,
+pub(super) struct One {
+    pub(super) now: Instant,
+    pub(super) quorum: Quorum,
+    pub(super) log: Log,
+    pub(super) space: TailSpace,
     out: Vec<Output>,
 }
 
 impl One {
     /// With records of these epochs in its log, all on disk, and what its disk has kept of elections.
-    fn new(epochs: &[i32], found: Election) -> One {
+    pub(super) fn new(epochs: &[i32], found: Election) -> One {
         One::among(3, epochs, found)
     }
 
@@ -56,23 +56,23 @@ impl One {
         self.log.append(&mut batch, &context, &mut self.space);
     }
 
-    fn hear(&mut self, from: i32, epoch: i32, correlation: u64, body: Body) -> Vec<Output> {
+    pub(super) fn hear(&mut self, from: i32, epoch: i32, correlation: u64, body: Body) -> Vec<Output> {
         let message = Message { correlation, epoch: LeaderEpoch(epoch), body };
         self.quorum.receive(self.now, BrokerId(from), message, &self.log, &mut self.out);
         std::mem::take(&mut self.out)
     }
 
-    fn answer(&mut self, from: i32, epoch: i32, correlation: u64, answer: Answer) -> Vec<Output> {
+    pub(super) fn answer(&mut self, from: i32, epoch: i32, correlation: u64, answer: Answer) -> Vec<Output> {
         self.hear(from, epoch, correlation, Body::Answer(answer))
     }
 
-    fn wait(&mut self) -> Vec<Output> {
+    pub(super) fn wait(&mut self) -> Vec<Output> {
         self.now = self.quorum.next_deadline().expect("something is due");
         self.quorum.tick(self.now, &self.log, &mut self.out);
         std::mem::take(&mut self.out)
     }
 
-    fn kept(&mut self, write: WriteId) -> Vec<Output> {
+    pub(super) fn kept(&mut self, write: WriteId) -> Vec<Output> {
         self.quorum.kept(self.now, write, &self.log, &mut self.out);
         std::mem::take(&mut self.out)
     }
@@ -83,7 +83,7 @@ impl One {
     }
 
     /// Elects it, with the vote of node 2.
-    fn elected(epochs: &[i32], epoch: i32) -> One {
+    pub(super) fn elected(epochs: &[i32], epoch: i32) -> One {
         let mut one = One::new(epochs, Election { epoch: LeaderEpoch(epoch - 1), ..Election::default() });
         let asked = questions(&one.wait());
         let granted = |granted| Answer::Vote { by: voter(2), granted, leader: None };
@@ -103,13 +103,13 @@ impl One {
 }
 
 /// The election state to be kept.
-fn write(out: &[Output]) -> WriteId {
+pub(super) fn write(out: &[Output]) -> WriteId {
     let keep = |o: &Output| if let Output::Keep(write, _) = o { Some(*write) } else { None };
     out.iter().find_map(keep).unwrap_or_else(|| panic!("nothing is to be kept: {out:?}"))
 }
 
 /// The questions that leave: to whom, and their numbers.
-fn questions(out: &[Output]) -> Vec<(i32, u64)> {
+pub(super) fn questions(out: &[Output]) -> Vec<(i32, u64)> {
     let question = |o: &Output| match o {
         Output::Send(to, Message { correlation, body: Body::Question(_), .. }) => Some((to.0, *correlation)),
         _ => None,
@@ -117,7 +117,12 @@ fn questions(out: &[Output]) -> Vec<(i32, u64)> {
     out.iter().filter_map(question).collect()
 }
 
-fn votes(out: &[Output]) -> Vec<bool> {
+/// The number of the last question that a node is asked.
+pub(super) fn asked_of(out: &[Output], node: i32) -> u64 {
+    questions(out).iter().rev().find(|(to, _)| *to == node).expect("it is asked something").1
+}
+
+pub(super) fn votes(out: &[Output]) -> Vec<bool> {
     let vote = |o: &Output| match o {
         Output::Send(_, Message { body: Body::Answer(Answer::Vote { granted, .. }), .. }) => Some(*granted),
         _ => None,

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::node::{Disk, Node, Process, Write, voters_in};
-use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset};
-use crate::log::segments::Shape;
+use super::node::{Disk, Node, Process, SHAPE, Write, voters_in};
+use crate::ids::{BrokerId, LeaderEpoch, Offset};
 use crate::log::tail::TailSpace;
 use crate::log::{AppendContext, Log};
 use crate::quorum::messages::{Answer, Body, Message};
@@ -20,7 +19,6 @@ pub(super) const TIMES: Times = Times {
     fetch: Duration::from_millis(2000),
     request: Duration::from_millis(500),
 };
-const SHAPE: Shape = Shape { bytes: 1 << 20, age_ms: i64::MAX };
 /// Batches in one answer.
 const FETCHED: usize = 4;
 
@@ -50,6 +48,11 @@ pub(super) struct World {
     pub(super) story: Vec<String>,
     pub(super) elections: usize,
     pub(super) truncations: usize,
+    pub(super) trims: usize,
+    /// How often a snapshot was replaced before somebody had all of it.
+    pub(super) replaced: usize,
+    /// How often a log began anew behind another node's snapshot.
+    pub(super) caught_up: usize,
 }
 
 impl World {
@@ -77,6 +80,9 @@ impl World {
             story: Vec::new(),
             elections: 0,
             truncations: 0,
+            trims: 0,
+            replaced: 0,
+            caught_up: 0,
         };
         (1..=voters + observers).for_each(|id| world.start(id));
         world
@@ -105,17 +111,19 @@ impl World {
         let seed = self.draw(u64::MAX);
         let (now, initial) = (self.now, self.initial.clone());
         let node = self.node(id);
+        node.disk.recover();
         let (me, disk) = (node.me, node.disk.clone());
         let mut space = TailSpace::new(1 << 20);
-        let mut log = Log::empty(LogId::METADATA);
-        for batch in &disk.batches {
-            log.follow(batch, SHAPE, Timestamp(0), &mut space).expect("a disk has a log");
-        }
-        log.flushed_to(log.end());
-        let voters = voters_in(&disk.batches, &initial);
+        let log = disk.log(&mut space);
+        let voters = voters_in(&disk.facts(), &initial);
         let config = Config { me, times: TIMES, seed };
-        let quorum = Quorum::new(config, voters, disk.election, now);
-        node.process = Some(Process { quorum, log, batches: disk.batches, space, writes: VecDeque::new() });
+        let mut quorum = Quorum::new(config, voters, disk.election, now);
+        if let Some(snapshot) = &disk.snapshot {
+            quorum.set_snapshot(snapshot.of);
+        }
+        let (tail, snapshot, writes) = (disk.tail, disk.snapshot, VecDeque::new());
+        let (on_its_way, taken) = (None, None);
+        node.process = Some(Process { quorum, log, tail, space, writes, snapshot, on_its_way, taken });
         self.tell(format!("{id} starts in epoch {}", disk.election.epoch));
     }
 
@@ -176,7 +184,7 @@ impl World {
     }
 
     /// When a disk will be done with something that it is told now.
-    fn due(&mut self, id: i32) -> Instant {
+    pub(super) fn due(&mut self, id: i32) -> Instant {
         let most = self.node(id).slow_us;
         let took = self.draw(most) + 50;
         let due = self.now + Duration::from_micros(took);
@@ -194,7 +202,7 @@ impl World {
     }
 
     /// Gives a node something to do, and carries out what comes of it, to the end.
-    fn step(&mut self, id: i32, act: impl FnOnce(&mut Quorum, Instant, &Log, &mut Vec<Output>)) {
+    pub(super) fn step(&mut self, id: i32, act: impl FnOnce(&mut Quorum, Instant, &Log, &mut Vec<Output>)) {
         let now = self.now;
         let mut out = Vec::new();
         let Some(process) = &mut self.node(id).process else { return };
@@ -205,7 +213,7 @@ impl World {
             }
             let initial = self.initial.clone();
             let process = self.node(id).process.as_mut().expect("it runs");
-            process.quorum.set_voters(voters_in(&process.batches, &initial));
+            process.quorum.set_voters(voters_in(&process.facts(), &initial));
             process.quorum.settle(now, &process.log, &mut out);
         }
     }
@@ -221,6 +229,10 @@ impl World {
                 self.send(BrokerId(id), to, message);
             }
             Output::Serve(serving) => self.serve(id, serving),
+            Output::ServePiece(serving) => self.serve_piece(id, serving),
+            Output::KeepSnapshot(of, bytes) => self.keep_fetched(id, of, &bytes),
+            Output::BeginAt(of) => self.begin_at(id, of),
+            Output::Warn(why) => panic!("{id}: {why}\n{}", self.story.join("\n")),
             Output::Lead { epoch, forms } => self.lead(id, epoch, forms),
             Output::Take(batches) => batches.into_iter().for_each(|batch| {
                 let due = self.due(id);
@@ -243,7 +255,7 @@ impl World {
         }
     }
 
-    fn running(&mut self, id: i32) -> &mut Process {
+    pub(super) fn running(&mut self, id: i32) -> &mut Process {
         self.node(id).process.as_mut().expect("it runs")
     }
 
@@ -261,14 +273,15 @@ impl World {
 
     fn serve(&mut self, id: i32, serving: Serving) {
         let process = self.running(id);
-        let batches = process.batches.iter().skip(serving.from.0 as usize).take(FETCHED).cloned().collect();
+        let Ok(from) = usize::try_from(serving.from.0 - process.tail.start) else { return };
+        let batches = process.tail.batches.iter().skip(from).take(FETCHED).cloned().collect();
         let body = Body::Answer(Answer::Records { batches, high: serving.high });
         let message = Message { correlation: serving.correlation, epoch: serving.epoch, body };
         self.check_message(id, &message);
         self.send(BrokerId(id), serving.to, message);
     }
 
-    fn send(&mut self, from: BrokerId, to: BrokerId, message: Message) {
+    pub(super) fn send(&mut self, from: BrokerId, to: BrokerId, message: Message) {
         let copies = 1 + usize::from(self.draw(100) < self.doubles);
         for _ in 0..copies {
             if self.draw(100) < self.loss {
@@ -342,9 +355,14 @@ impl World {
             let process = self.running(id);
             let (_, cuts, write) = process.writes.pop_front().expect("there is one");
             let kept = if let Write::Keep(write, _) = &write { Some(*write) } else { None };
-            let appended = matches!(write, Write::Append(_)) && cuts == process.log.cuts();
+            let snapshot = matches!(write, Write::Snapshot(_));
+            let appended =
+                matches!(write, Write::Append(_) | Write::Restart(_)) && cuts == process.log.cuts();
             self.node(id).disk.write(write);
-            let durable = self.node(id).disk.batches.len() as i64;
+            let durable = self.node(id).disk.tail.end();
+            if snapshot {
+                self.snapshot_stored(id);
+            }
             if appended {
                 self.running(id).log.flushed_to(Offset(durable));
             }

@@ -1,12 +1,16 @@
 //! M4: metadata is committed once a majority has it on disk, with a record of the leader's own epoch at its end; and it stays.
 
 use quipu_core::broker::door::{Effect, Note};
+use quipu_core::cluster::names::CLUSTER_METADATA;
 use quipu_core::ids::LogId;
+use quipu_core::peer::message::PeerMessage;
+use quipu_core::quorum::messages::{Body, Question};
 use quipu_core::storage::ops::StoreOp;
 
 use crate::batch::Written;
 use crate::canon::Canon;
 use crate::claims::{Claim, Cluster, Verdict};
+use crate::disk::SimDisk;
 use crate::ghost::GhostLog;
 use crate::watch::Scene;
 
@@ -14,12 +18,37 @@ use crate::watch::Scene;
 pub struct CommittedByMajority {
     /// In which epoch each broker was last seen to lead.
     led: Vec<Option<i32>>,
+    /// In which directory each broker has said up to where its disk has the metadata. What it has not said, it may cut off.
+    said: Vec<([u8; 16], i64)>,
 }
 
 impl CommittedByMajority {
     /// For so many brokers.
     pub fn new(servers: usize) -> CommittedByMajority {
-        CommittedByMajority { led: vec![None; servers] }
+        CommittedByMajority { led: vec![None; servers], said: vec![([0; 16], 0); servers] }
+    }
+
+    /// Up to where a broker had said that its disk has the metadata, before this effect.
+    fn said_before(&mut self, scene: &Scene<'_>, canon: &Canon, effect: &Effect) -> i64 {
+        let (directory, said) = &mut self.said[scene.server];
+        if *directory != canon.directory(scene.server) {
+            (*directory, *said) = (canon.directory(scene.server), 0);
+        }
+        let before = *said;
+        *said = match effect {
+            Effect::Send { message: PeerMessage::Quorum(message), .. } => match &message.body {
+                Body::Question(Question::Fetch(fetch)) => before.max(fetch.flushed.0),
+                Body::Flushed(to) => before.max(to.0),
+                _ => before,
+            },
+            // Who leads says it to itself.
+            Effect::Note(Note::Committed { log: LogId::METADATA, .. }) => {
+                before.max(scene.broker.log(LogId::METADATA).map_or(0, |log| log.flushed().0))
+            }
+            Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. } => before.min(to.0),
+            _ => before,
+        };
+        before
     }
 }
 
@@ -34,6 +63,7 @@ impl Claim for CommittedByMajority {
 
     fn told_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
         let canon = cluster.canon;
+        let said = self.said_before(scene, canon, effect);
         if scene.damaged || canon.torn {
             return Ok(());
         }
@@ -44,17 +74,18 @@ impl Claim for CommittedByMajority {
                 commits(canon, log, high.0, leads.map(|quorum| quorum.epoch.0))
             }
             (Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. }, Some(log)) => {
-                let durable = |b: &Written| log.is_durable(LogId::METADATA, b.base, scene.disk);
+                let durable =
+                    |b: &Written| b.next <= said && log.is_durable(LogId::METADATA, b.base, scene.disk);
                 cuts(canon, log, to.0, durable)
             }
+            (Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, at, .. }, .. }, _) => {
+                begins(canon, at.0, &durable_snapshots(scene.disk))
+            }
             (Effect::Note(Note::DiskDead(why)), _)
-                if why.contains("has another metadata log from offset") =>
+                if why.contains("has another metadata log from offset")
+                    || why.contains("nothing that follows on what is here") =>
             {
-                if canon.forgot.contains(&true) {
-                    Ok(())
-                } else {
-                    Err(why.clone())
-                }
+                if canon.forgot.contains(&true) { Ok(()) } else { Err(why.clone()) }
             }
             _ => Ok(()),
         }
@@ -94,12 +125,32 @@ fn commits(canon: &Canon, log: &GhostLog, high: i64, leads: Option<i32>) -> Verd
     }
 }
 
-/// What is committed and on disk is not cut off.
+/// What is committed is not cut off where it is on disk and was said to be.
 fn cuts(canon: &Canon, log: &GhostLog, to: i64, durable: impl Fn(&Written) -> bool) -> Verdict {
     let first = canon.batches.partition_point(|b| b.base < to);
     let gone =
         canon.batches[first..].iter().find(|b| log.at(b.base) == Some(*b) && canon.is_safe(b) && durable(b));
     gone.map_or(Ok(()), |b| Err(format!("its metadata log is cut back to {to}, but {b:?} is committed")))
+}
+
+/// Where the snapshots of the metadata end that a power loss would leave.
+fn durable_snapshots(disk: &SimDisk) -> Vec<i64> {
+    let dirs = disk.durable_names("").into_iter().filter(|name| name.starts_with(CLUSTER_METADATA));
+    let names = dirs.flat_map(|dir| disk.durable_names(&dir));
+    names.filter_map(|name| name.strip_suffix(".checkpoint")?.split('-').next()?.parse().ok()).collect()
+}
+
+/// A log begins anew where only what is committed lies before it, and when a snapshot of that is on disk.
+fn begins(canon: &Canon, at: i64, snapshots: &[i64]) -> Verdict {
+    if at > canon.end() {
+        return Err(format!("its metadata log begins anew at {at}, and {} are committed", canon.end()));
+    }
+    if !snapshots.iter().any(|end| *end >= at) {
+        return Err(format!(
+            "its metadata log begins anew at {at}, and on disk there are {snapshots:?} alone"
+        ));
+    }
+    Ok(())
 }
 
 /// Who is elected has everything that is committed.
@@ -163,6 +214,15 @@ mod tests {
             is_elected(&canon, &log(&[1]), 1).is_ok(),
             "it was committed when that epoch was nobody's yet"
         );
+    }
+
+    #[test]
+    fn a_log_that_begins_anew_without_a_snapshot_on_disk_or_beyond_what_is_committed_is_seen() {
+        let mut canon = held(&[(batch(0, 1), 2), (batch(1, 1), 2)]);
+        canon.commit(&log(&[1, 1]), 2, 1);
+        assert!(begins(&canon, 2, &[1]).is_err() && begins(&canon, 2, &[]).is_err());
+        assert!(begins(&canon, 3, &[3]).is_err());
+        assert!(begins(&canon, 2, &[1, 2]).is_ok() && begins(&canon, 1, &[2]).is_ok());
     }
 
     #[test]
