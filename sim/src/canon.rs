@@ -1,6 +1,6 @@
 //! What checkers remember of the metadata log of several brokers: what was committed, whose disk has held it, who votes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::cluster::facts::Fact;
 use quipu_core::ids::LogId;
@@ -9,6 +9,7 @@ use quipu_core::record::{Batch, Records};
 use crate::batch::{self, Written};
 use crate::disk::SimDisk;
 use crate::ghost::{Ghost, GhostLog};
+use crate::probe::sometimes;
 
 /// The committed metadata, by the first who called it so.
 #[derive(Debug, Default)]
@@ -35,14 +36,17 @@ pub struct Canon {
 /// A batch at its place.
 type Key = (i64, i32, u64);
 
-/// Whose disks have a batch: a bit for each broker.
-#[derive(Clone, Copy, Debug, Default)]
+/// Whose disks have a batch: brokers, each with its directory.
+#[derive(Clone, Debug, Default)]
 struct Held {
     /// At some time.
-    ever: u32,
+    ever: BTreeSet<Disk>,
     /// And were not damaged since.
-    now: u32,
+    now: BTreeSet<Disk>,
 }
+
+/// A broker and its directory: one that was emptied is another.
+type Disk = (usize, [u8; 16]);
 
 fn key(batch: &Written) -> Key {
     (batch.base, batch.epoch, batch.hash)
@@ -89,7 +93,7 @@ impl Canon {
 
     /// A disk was damaged, or emptied: whatever it held does not count any more.
     pub fn damaged(&mut self, server: usize, emptied: bool) {
-        self.held.values_mut().for_each(|held| held.now &= !(1 << server));
+        self.held.values_mut().for_each(|held| held.now.retain(|(of, _)| *of != server));
         self.forgot[server] = !emptied;
     }
 
@@ -115,28 +119,24 @@ impl Canon {
         let rest = &log.batches[from..];
         let there = rest.iter().take_while(|b| log.is_durable(LogId::METADATA, b.base, disk)).count();
         self.looked[server] = from + there;
-        // Who has come back with an empty disk is nobody that counts.
-        if self.voters.get(&server).is_none_or(|dir| self.directories[server] == Some(*dir)) {
-            rest[..there].iter().for_each(|batch| self.hold(server, batch));
-        }
+        rest[..there].iter().for_each(|batch| self.hold(server, batch));
     }
 
     /// A disk has a batch.
     pub fn hold(&mut self, server: usize, batch: &Written) {
+        let disk = (server, self.directory(server));
         let held = self.held.entry(key(batch)).or_default();
-        held.ever |= 1 << server;
+        held.ever.insert(disk);
         if !self.forgot[server] {
-            held.now |= 1 << server;
+            held.now.insert(disk);
         }
     }
 
     /// A broker begins its log anew behind a snapshot, which has all that is committed below.
     pub fn restart(&mut self, server: usize, at: i64) {
         self.looked[server] = 0;
-        if self.voters.get(&server).is_none_or(|dir| self.directories[server] == Some(*dir)) {
-            let inside = self.batches.iter().take_while(|b| b.next <= at).copied().collect::<Vec<_>>();
-            inside.iter().for_each(|batch| self.hold(server, batch));
-        }
+        let inside = self.batches.iter().take_while(|b| b.next <= at).copied().collect::<Vec<_>>();
+        inside.iter().for_each(|batch| self.hold(server, batch));
     }
 
     /// A broker cuts its log.
@@ -144,23 +144,22 @@ impl Canon {
         let keep = log.batches.partition_point(|b| b.base < to);
         for batch in &log.batches[keep..] {
             if let Some(held) = self.held.get_mut(&key(batch)) {
-                held.now &= !(1 << server);
+                held.now.retain(|(of, _)| *of != server);
             }
         }
         self.looked[server] = self.looked[server].min(keep);
     }
 
-    /// Whether a majority of the voters has had a batch of this log on disk.
+    /// Whether a majority of the voters has had a batch of this log on disk. The voters are those that the end of the log names.
     pub fn was_on_majority(&self, batch: &Written, log: &GhostLog) -> bool {
-        let formed = || log.batches.iter().find_map(|b| self.voters_by(b));
-        let voters = if self.voters.is_empty() { formed() } else { None };
-        let who = self.held.get(&key(batch)).map_or(0, |held| held.ever);
-        is_majority(who, voters.as_ref().unwrap_or(&self.voters))
+        let named = log.batches.iter().rev().find_map(|b| self.voters_by(b));
+        let voters = named.as_ref().unwrap_or(&self.voters);
+        self.held.get(&key(batch)).is_some_and(|held| is_majority(&held.ever, voters))
     }
 
     /// Whether a majority of the voters has a committed batch on disks that were not damaged since.
     pub fn is_safe(&self, batch: &Written) -> bool {
-        is_majority(self.held.get(&key(batch)).map_or(0, |held| held.now), &self.voters)
+        self.held.get(&key(batch)).is_some_and(|held| is_majority(&held.now, &self.voters))
     }
 
     /// The voters, if a batch says who they are.
@@ -181,6 +180,9 @@ impl Canon {
         let more: Vec<Written> = more.copied().collect();
         for batch in more {
             if let Some(voters) = self.voters_by(&batch) {
+                if !self.voters.is_empty() && voters.len() > self.voters.len() {
+                    sometimes("quorum: a wiped voter votes again");
+                }
                 self.voters = voters;
             }
             self.batches.push(batch);
@@ -199,9 +201,9 @@ impl Canon {
     }
 }
 
-/// Whether these brokers, a bit for each, are a majority of the voters.
-fn is_majority(who: u32, voters: &BTreeMap<usize, [u8; 16]>) -> bool {
-    voters.keys().filter(|server| who & 1 << **server != 0).count() * 2 > voters.len()
+/// Whether these are a majority of the voters.
+fn is_majority(who: &BTreeSet<Disk>, voters: &BTreeMap<usize, [u8; 16]>) -> bool {
+    voters.iter().filter(|(id, directory)| who.contains(&(**id, **directory))).count() * 2 > voters.len()
 }
 
 fn voters_in(fact: &Fact) -> Option<BTreeMap<usize, [u8; 16]>> {

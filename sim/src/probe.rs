@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 68] = [
+pub const NAMES: [&str; 69] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -55,6 +55,7 @@ pub const NAMES: [&str; 68] = [
     "quorum: a snapshot replaced while it is fetched",
     "quorum: a vote is refused",
     "quorum: a voter catches up from a snapshot",
+    "quorum: a wiped voter votes again",
     "quorum: an uncommitted tail is cut",
     "quorum: elected with a tail of an earlier epoch",
     "quorum: logs part ways",

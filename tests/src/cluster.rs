@@ -90,7 +90,9 @@ impl Cluster {
             let is_whole = |view: &View| view.is_whole(&BROKERS) && BROKERS.contains(&view.controller);
             match &views[..] {
                 [Some(first), others @ ..]
-                    if is_whole(first) && others.iter().all(|other| other.as_ref() == Some(first)) =>
+                    if is_whole(first)
+                        && others.iter().all(|other| other.as_ref() == Some(first))
+                        && self.all_vote(first) =>
                 {
                     return first.clone();
                 }
@@ -99,6 +101,15 @@ impl Cluster {
             assert!(started.elapsed() < WHOLE, "not whole after {WHOLE:?}: {views:#?}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+impl Cluster {
+    /// Whether every broker has its vote, also one whose disk was emptied.
+    fn all_vote(&self, view: &View) -> bool {
+        let leader = BROKERS.iter().position(|id| *id == view.controller);
+        let asked = leader.and_then(|at| View::voters(self.brokers[at].address()));
+        asked.is_some_and(|voters| voters == BROKERS)
     }
 }
 

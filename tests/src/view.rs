@@ -6,14 +6,18 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quipu_core::wire::messages::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumRequestPartition, DescribeQuorumRequestTopic,
+};
 use quipu_core::wire::messages::metadata::{MetadataRequest, MetadataResponse};
 use quipu_core::wire::{self, Out, Request, RequestHeader, Response};
 
 /// A broker that stands still, or is not in the cluster yet, does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The version of Metadata that is asked in.
-const VERSION: i16 = 9;
+/// The versions that are asked in.
+const METADATA: i16 = 9;
+const DESCRIBE_QUORUM: i16 = 2;
 
 /// What one broker knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,10 +44,26 @@ impl View {
     pub fn ask(address: SocketAddr) -> Option<View> {
         let request =
             MetadataRequest { topics: None, allow_auto_topic_creation: false, ..Default::default() };
-        match call(address, request.into()) {
+        match call(address, request.into(), METADATA) {
             Ok(Response::Metadata(told)) => Some(View::of(told)),
             _ => None,
         }
+    }
+
+    /// The voters of the metadata quorum whose logs are known, in order of their ids, as its leader at this address sees them.
+    pub fn voters(address: SocketAddr) -> Option<Vec<i32>> {
+        let partitions = vec![DescribeQuorumRequestPartition { partition_index: 0 }];
+        let topic_name = "__cluster_metadata".to_owned();
+        let request =
+            DescribeQuorumRequest { topics: vec![DescribeQuorumRequestTopic { topic_name, partitions }] };
+        let Ok(Response::DescribeQuorum(told)) = call(address, request.into(), DESCRIBE_QUORUM) else {
+            return None;
+        };
+        let quorum = told.topics.into_iter().flat_map(|topic| topic.partitions).next()?;
+        let known = quorum.current_voters.iter().filter(|voter| voter.log_end_offset >= 0);
+        let mut ids: Vec<i32> = known.map(|voter| voter.replica_id).collect();
+        ids.sort_unstable();
+        Some(ids)
     }
 
     fn of(told: MetadataResponse) -> View {
@@ -76,10 +96,10 @@ impl View {
 }
 
 /// One request and its answer, on a connection of its own.
-fn call(address: SocketAddr, request: Request) -> io::Result<Response> {
+fn call(address: SocketAddr, request: Request, version: i16) -> io::Result<Response> {
     let header = RequestHeader {
         api_key: request.key(),
-        version: VERSION,
+        version,
         correlation_id: 1,
         client_id: Some("outside-checker".to_owned()),
     };
@@ -94,7 +114,7 @@ fn call(address: SocketAddr, request: Request) -> io::Result<Response> {
     socket.read_exact(&mut length)?;
     let mut frame = vec![0; u32::from_be_bytes(length) as usize];
     socket.read_exact(&mut frame)?;
-    let answer = wire::decode_response(header.api_key, VERSION, &Bytes::from(frame));
+    let answer = wire::decode_response(header.api_key, version, &Bytes::from(frame));
     answer.map(|(_, response)| response).map_err(|error| broken(format!("{error:?}")))
 }
 

@@ -126,6 +126,7 @@ impl Broker {
                     turn.info(format!("broker {from} is {standing:?} from now on"));
                 }
                 self.decide_some(turn, facts);
+                self.give_vote(turn, from);
                 Some(standing)
             }
             _ => None,

@@ -9,6 +9,7 @@ mod configs;
 mod describe_quorum;
 pub mod door;
 mod elections;
+mod electorate;
 mod fetch;
 mod fetches;
 mod follower;

@@ -95,7 +95,11 @@ impl Leading {
 
     /// When it will not be listened to by a majority any more, if nobody fetches until then. `None`: it needs nobody.
     fn loses_majority(&self, voters: &Voters, me: Voter, times: Times) -> Option<Instant> {
-        let heard = |id: &BrokerId| self.progress.get(id).map_or(self.since, |p| p.fetched.max(self.since));
+        // A voter that has come back with an empty disk keeps nobody in office: it has no vote.
+        let heard = |id: &BrokerId| {
+            let votes = |p: &&Progress| voters.holds(Voter { id: *id, directory: p.directory });
+            self.progress.get(id).filter(votes).map_or(self.since, |p| p.fetched.max(self.since))
+        };
         let mut last: Vec<Instant> = voters.others(me.id).iter().map(heard).collect();
         last.sort_unstable_by(|a, b| b.cmp(a));
         let others = (1..=last.len() + 1).find(|count| voters.are_majority(*count))?.checked_sub(1)?;

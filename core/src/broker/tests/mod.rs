@@ -98,15 +98,25 @@ impl Rig {
     fn over_kept(
         settings: &[(&str, &str)],
         logs: Vec<RecoveredLog>,
+        kept: (Result<Option<Bytes>, String>, u64),
+    ) -> Rig {
+        let id = settings.iter().find(|(name, _)| *name == "node.id").map_or("1", |(_, id)| id);
+        Rig::in_directory(settings, logs, kept, [id.parse().unwrap(); 16])
+    }
+
+    /// The same in a data directory with this id.
+    fn in_directory(
+        settings: &[(&str, &str)],
+        logs: Vec<RecoveredLog>,
         (election, seed): (Result<Option<Bytes>, String>, u64),
+        directory_id: [u8; 16],
     ) -> Rig {
         let mut set = Settings::new();
         settings.iter().for_each(|(name, value)| set.set(name, value).unwrap());
         let space = (1 << 40, 1 << 40);
-        let mut identity = identity();
+        let mut identity = Identity { directory_id, ..identity() };
         if let Some((_, id)) = settings.iter().find(|(name, _)| *name == "node.id") {
             identity.node_id = id.parse().unwrap();
-            identity.directory_id = [identity.node_id as u8; 16];
         }
         let found = Recovered { identity, clean: true, logs, election, space };
         Rig {

@@ -118,3 +118,49 @@ fn after_all_were_down_everything_committed_is_there_again() {
     trio.run(3_000);
     assert_eq!(trio.known(), [20, 20, 20]);
 }
+
+#[test]
+fn a_voter_whose_disk_was_emptied_gets_its_vote_back_so_that_another_may_die() {
+    let mut trio = Trio::new();
+    trio.decide(10);
+    trio.run(3_000);
+    for wiped in 0..3 {
+        trio.crash(wiped);
+        trio.run(8_000);
+        trio.restart_over(wiped, None);
+        trio.run(12_000);
+        let directory = trio.rigs[wiped].broker.identity.directory_id;
+        for rig in &trio.rigs {
+            let voters = rig.broker.image().voters();
+            assert_eq!(voters.len(), 3);
+            assert_eq!(voters[&BrokerId(wiped as i32 + 1)], directory, "{:?}", rig.notes);
+        }
+    }
+    // None of the disks is there any more on which it began. What was committed then is, whoever is away.
+    for away in 0..3 {
+        trio.crash(away);
+        trio.run(8_000);
+        assert_eq!(trio.known()[trio.leader()], 10);
+        trio.restart(away);
+        trio.run(8_000);
+    }
+}
+
+#[test]
+fn a_voter_with_an_empty_disk_that_has_not_caught_up_gets_no_vote_and_keeps_nobody_in_office() {
+    let mut trio = Trio::new();
+    let leader = trio.leader();
+    let [wiped, other] = trio.others()[..] else { unreachable!("three of them") };
+    trio.crash(wiped);
+    trio.crash(other);
+    trio.restart_over(wiped, None);
+    trio.run(20_000);
+    assert!(
+        !trio.rigs[leader].broker.quorum.as_ref().unwrap().is_leader(),
+        "one vote of three is no majority"
+    );
+    trio.restart(other);
+    trio.run(12_000);
+    assert_eq!(trio.rigs[leader].broker.image().voters().len(), 3);
+    assert_ne!(trio.rigs[leader].broker.image().voters()[&BrokerId(wiped as i32 + 1)], [wiped as u8 + 1; 16]);
+}

@@ -15,6 +15,9 @@ use crate::time::Instant;
 
 const VOTERS: &str = "1@a:9192,2@b:9192,3@c:9192";
 
+/// Runs below this are the first of their brokers.
+const FIRST_RESTART: u64 = 1_000;
+
 /// Three brokers and what is between them. Everything they say goes through frames.
 pub(super) struct Trio {
     pub(super) rigs: Vec<Rig>,
@@ -28,6 +31,9 @@ pub(super) struct Trio {
 
 fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'static str)]) -> Rig {
     let id = (at + 1).to_string();
+    // A disk that is empty gets a new directory.
+    let new = if run < FIRST_RESTART { [at as u8 + 1; 16] } else { u128::from(run).to_le_bytes() };
+    let directory = before.as_ref().map_or(new, |rig| rig.broker.identity.directory_id);
     let (disk, election, snapshot, metadata_start) = before
         .map_or_else(Default::default, |rig| (rig.disk, rig.election, rig.snapshot, rig.metadata_start));
     let mut logs: Vec<RecoveredLog> = disk.iter().map(|(log, all)| recovered(*log, all)).collect();
@@ -40,7 +46,7 @@ fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'stat
     }
     let mut settings = vec![("node.id", id.as_str()), ("quipu.voters", VOTERS)];
     settings.extend_from_slice(more);
-    let mut rig = Rig::over_kept(&settings, logs, (Ok(election.clone()), run));
+    let mut rig = Rig::in_directory(&settings, logs, (Ok(election.clone()), run), directory);
     (rig.disk, rig.election) = (disk, election);
     (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
     rig
@@ -176,7 +182,7 @@ impl Trio {
     pub(super) fn restart_over(&mut self, at: usize, before: Option<Rig>) {
         self.down.remove(&at);
         self.runs += 1;
-        let run = 1_000 * self.runs + at as u64;
+        let run = FIRST_RESTART * self.runs + at as u64;
         self.rigs[at] = start(at, before, run, &self.settings);
         self.rigs[at].now.mono = self.now;
         self.rigs[at].wake();
