@@ -35,6 +35,9 @@ impl Broker {
         let mut liveness =
             Liveness::new(self.controller.draft(), self.config.cluster.session_ms, turn.now.mono);
         self.member.absent.iter().for_each(|absent| liveness.lost(*absent));
+        if let Some((before, at)) = self.member.led_by {
+            liveness.silent_since(before, at);
+        }
         self.active = Some(Active { liveness, config: self.common_config() });
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Member {
     refused: String,
     /// The brokers that nobody listens for where they are reached, and that have not been heard of since.
     pub(super) absent: BTreeSet<BrokerId>,
+    /// Who led the metadata quorum last, of all others, and when it was last heard.
+    pub(super) led_by: Option<(BrokerId, Instant)>,
 }
 
 impl Member {
@@ -48,6 +50,7 @@ impl Member {
             leaves_by: None,
             refused: String::new(),
             absent: BTreeSet::new(),
+            led_by: None,
         }
     }
 

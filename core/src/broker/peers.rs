@@ -14,6 +14,10 @@ impl Broker {
         if !matches!(self.phase, Phase::Stopping | Phase::Dead(_)) {
             self.member.absent.remove(&from);
             self.peer(turn, from, message);
+            let leads = self.quorum.as_ref().is_some_and(|quorum| quorum.leader() == Some(from));
+            if leads || self.member.led_by.is_some_and(|(last, _)| last == from) {
+                self.member.led_by = Some((from, turn.now.mono));
+            }
         }
     }
 

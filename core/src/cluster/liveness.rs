@@ -52,6 +52,13 @@ impl Liveness {
         }
     }
 
+    /// The controller before this one, which owed answers all the time, was last heard of then: its session has run since.
+    pub fn silent_since(&mut self, broker: BrokerId, at: Instant) {
+        if let Some(contact) = self.contacts.get_mut(&broker) {
+            contact.at = contact.at.min(at);
+        }
+    }
+
     /// Nobody listens where a broker is reached: it has been silent for too long already, unless such hints were wrong before.
     pub fn lost(&mut self, broker: BrokerId) {
         let contact = self.contacts.get_mut(&broker).filter(|c| c.wrongly_lost < WRONG_HINTS);
@@ -145,6 +152,18 @@ mod tests {
         assert_eq!(liveness.expired(&image, at(1000)), [(BrokerId(2), 20)]);
         liveness.touch(BrokerId(2), 20, Offset(5), at(1001));
         assert_eq!(liveness.expired(&image, at(1001)), []);
+    }
+
+    #[test]
+    fn the_session_of_the_controller_before_runs_since_it_was_last_heard_of() {
+        let image = image(&[(1, 10), (2, 20)]);
+        let mut liveness = Liveness::new(&image, 9000, at(3000));
+        liveness.silent_since(BrokerId(1), at(1000));
+        assert_eq!(liveness.next_expiry(&image), Some(at(10_000)));
+        assert_eq!(liveness.expired(&image, at(10_000)), [(BrokerId(1), 10)]);
+        liveness.touch(BrokerId(1), 10, Offset(5), at(10_001));
+        liveness.silent_since(BrokerId(1), at(20_000));
+        assert_eq!(liveness.expired(&image, at(11_999)), [], "nobody is heard of later by that");
     }
 
     #[test]

@@ -182,6 +182,27 @@ fn who_is_not_there_any_more_is_replaced_before_its_silence_is_too_long() {
 }
 
 #[test]
+fn a_controller_that_hangs_is_not_given_another_session_by_the_next() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 3);
+    let hangs = trio.leader();
+    let led: Vec<LogId> = (0..3).map(|index| trio.rigs[0].log("t", index)).collect();
+    let mine = *led.iter().find(|log| leader_of(&trio, 0, **log) == Some(hangs)).expect("it leads one");
+    trio.cut_off.insert(hangs);
+    let other = (hangs + 1) % 3;
+    let since = trio.now;
+    while leader_of(&trio, other, mine) == Some(hangs) {
+        trio.run(10);
+        assert!(trio.now < since.after_ms(20_000), "nobody takes over");
+    }
+    // The fetch time-out of the quorum, an election, and no session time-out on top of these.
+    let took = trio.now.since(since).as_millis();
+    let config = &trio.rigs[other].broker.config;
+    let quorum = u128::from(config.quorum.fetch_timeout_ms + config.quorum.election_timeout_ms);
+    assert!(took < quorum + config.cluster.session_ms as u128 / 2, "{took} ms");
+}
+
+#[test]
 fn any_broker_takes_what_the_active_controller_decides_and_tells_of_all_brokers() {
     let mut trio = Trio::new();
     (0..3).for_each(|at| create(&mut trio, at, &format!("made-at-{at}"), 2));
