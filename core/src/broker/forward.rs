@@ -8,7 +8,7 @@ use crate::broker::door::{Caller, Client, Effect, Request};
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, HeldRequest};
 use crate::ids::{BrokerId, ConnId};
-use crate::peer::message::PeerMessage;
+use crate::peer::message::{Outcome, PeerMessage};
 use crate::quorum::Quorum;
 use crate::time::Instant;
 use crate::wire::Request as Api;
@@ -139,14 +139,13 @@ impl Broker {
         (to, correlation): (BrokerId, u64),
         frame: Vec<u8>,
     ) {
-        let refused = |why: &str| PeerMessage::Forwarded { correlation, result: Err(why.to_string()) };
+        let refused = |outcome| PeerMessage::Forwarded { correlation, outcome };
         if self.active.is_none() {
-            return self.tell(turn, to, refused("this broker is not the active controller"));
+            return self.tell(turn, to, refused(Outcome::NotController));
         }
-        let (header, api) = match decode_request(&Bytes::from(frame)) {
-            Ok((header, api)) if is_controllers(&api) => (header, api),
-            // A broker of another version, or none: there is nothing to be answered that it would understand.
-            Ok(_) | Err(_) => return self.tell(turn, to, refused("the request cannot be read")),
+        let (header, api) = match read_forwarded(frame) {
+            Ok(read) => read,
+            Err(why) => return self.tell(turn, to, refused(Outcome::Unanswerable(why))),
         };
         self.forwards.next += 1;
         let seq = self.forwards.next;
@@ -160,18 +159,31 @@ impl Broker {
     }
 
     /// The active controller has answered a request that was forwarded to it.
-    pub(super) fn forwarded(&mut self, turn: &mut Turn, correlation: u64, result: Result<Vec<u8>, String>) {
-        let Some(waiting) = self.forwards.waiting.get_mut(&correlation) else { return };
-        let Ok(frame) = result else {
+    pub(super) fn forwarded(&mut self, turn: &mut Turn, correlation: u64, outcome: Outcome) {
+        if outcome == Outcome::NotController {
             // It goes to whoever is the active controller when this broker hears of it next.
-            waiting.asked = None;
+            if let Some(waiting) = self.forwards.waiting.get_mut(&correlation) {
+                waiting.asked = None;
+            }
             return;
+        }
+        let Some(Waiting { to, key, .. }) = self.forwards.waiting.remove(&correlation) else { return };
+        let read = match outcome {
+            Outcome::Answer(frame) => decode_response(key, newest(key), &Bytes::from(frame))
+                .map(|(_, response)| response)
+                .map_err(|why| format!("its answer cannot be read: {why}")),
+            Outcome::NotController => return,
+            Outcome::Unanswerable(why) => Err(why),
         };
-        let (to, key) = (waiting.to, waiting.key);
-        self.forwards.waiting.remove(&correlation);
-        match decode_response(key, newest(key), &Bytes::from(frame)) {
-            Ok((_, response)) => turn.reply(to, response),
-            Err(why) => turn.close(to.conn, format!("the active controller's answer cannot be read: {why}")),
+        match read {
+            Ok(response) => turn.reply(to, response),
+            Err(why) => turn.close(
+                to.conn,
+                format!(
+                    "{}: the active controller cannot answer, {why}; do all brokers run the same version?",
+                    key.name()
+                ),
+            ),
         }
     }
 
@@ -181,25 +193,35 @@ impl Broker {
             return;
         }
         for effect in &mut turn.out[first..] {
-            let (seq, result) = match effect {
+            let (seq, outcome) = match effect {
                 Effect::Reply { to, response } if is_forwarded(*to) => {
                     let mut out = Out::new();
                     let written = encode_response(&mut out, 0, newest(response.key()), response);
-                    (to.seq, written.map(|()| joined(out)).map_err(|why| why.to_string()))
+                    let unwritten = |why| Outcome::Unanswerable(format!("its answer has no frame: {why}"));
+                    (to.seq, written.map_or_else(unwritten, |()| Outcome::Answer(joined(out))))
                 }
                 _ => continue,
             };
             let Some(Served { to, correlation }) = self.forwards.served.remove(&seq) else { continue };
-            *effect = Effect::Send { to, message: PeerMessage::Forwarded { correlation, result } };
+            *effect = Effect::Send { to, message: PeerMessage::Forwarded { correlation, outcome } };
         }
     }
 
     /// Another broker is the active controller now: what is not decided yet, that one is asked for.
     pub(super) fn give_up_forwarded(&mut self, turn: &mut Turn) {
         for Served { to, correlation } in std::mem::take(&mut self.forwards.served).into_values() {
-            let result = Err("another broker is the active controller now".to_string());
-            self.tell(turn, to, PeerMessage::Forwarded { correlation, result });
+            let outcome = Outcome::NotController;
+            self.tell(turn, to, PeerMessage::Forwarded { correlation, outcome });
         }
+    }
+}
+
+/// What another broker forwards: a request that is the active controller's to answer.
+fn read_forwarded(frame: Vec<u8>) -> Result<(RequestHeader, Api), String> {
+    match decode_request(&Bytes::from(frame)) {
+        Ok((header, api)) if is_controllers(&api) => Ok((header, api)),
+        Ok((_, api)) => Err(format!("{} is not its to answer", api.key().name())),
+        Err(why) => Err(format!("the request cannot be read: {why}")),
     }
 }
 

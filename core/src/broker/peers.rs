@@ -46,7 +46,7 @@ impl Broker {
             PeerMessage::Forward { correlation, frame } => {
                 self.serve_forwarded(turn, (from, correlation), frame);
             }
-            PeerMessage::Forwarded { correlation, result } => self.forwarded(turn, correlation, result),
+            PeerMessage::Forwarded { correlation, outcome } => self.forwarded(turn, correlation, outcome),
         }
     }
 

@@ -37,9 +37,20 @@ pub enum PeerMessage {
     Forwarded {
         /// The number.
         correlation: u64,
-        /// The frame of the answer, without its length; or why there is none: another broker is to be asked.
-        result: Result<Vec<u8>, String>,
+        /// What came of it.
+        outcome: Outcome,
     },
+}
+
+/// What came of a request that was forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The frame of the answer, without its length.
+    Answer(Vec<u8>),
+    /// Whoever was asked is not the active controller, or is it no more: another one is to be asked.
+    NotController,
+    /// There will be no answer, whoever is asked, and why.
+    Unanswerable(String),
 }
 
 /// What a broker tells the active controller.

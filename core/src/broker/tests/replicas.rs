@@ -7,6 +7,7 @@ use super::{Rig, batch};
 use crate::broker::door::Input;
 use crate::cluster::facts::Fact;
 use crate::ids::{BrokerId, LaneId, LogId, Offset};
+use crate::peer::message::PeerMessage;
 use crate::storage::ops::StoreOp;
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
@@ -216,6 +217,21 @@ fn any_broker_takes_what_the_active_controller_decides_and_tells_of_all_brokers(
         let all = told.topics.iter().flat_map(|t| &t.partitions);
         assert!(all.clone().all(|p| p.isr_nodes.len() == 3 && p.leader_id > 0), "{told:?}");
     }
+}
+
+#[test]
+fn a_request_that_the_active_controller_cannot_read_is_given_up_at_once_and_said_so() {
+    let mut trio = Trio::new();
+    let other = trio.others()[0];
+    trio.rigs[other].send(CreateTopicsRequest::default());
+    let garbled = trio.rigs[other].sent.iter_mut().find_map(|(_, message)| match message {
+        PeerMessage::Forward { frame, .. } => Some(frame),
+        _ => None,
+    });
+    garbled.expect("it is forwarded").truncate(5);
+    trio.run(100);
+    let closed = &trio.rigs[other].closed;
+    assert!(closed[0].contains("CreateTopics") && closed[0].contains("cannot be read"), "{closed:?}");
 }
 
 #[test]
