@@ -6,9 +6,10 @@ use crate::broker::door::Caller;
 use crate::broker::fetches::{FetchId, Parked};
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica};
-use crate::ids::{LeaderEpoch, LogId, Offset, TopicId};
+use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset, TopicId};
 use crate::log::Slice;
 use crate::record::check::CompressionType;
+use crate::replica::Role;
 use crate::storage::ops::LogRange;
 use crate::wire::dialect::Dialect;
 use crate::wire::error::ErrorCode;
@@ -101,8 +102,11 @@ impl Broker {
     fn plan(&self, request: &FetchRequest, dialect: Dialect) -> Plan {
         let most = request.max_bytes.min(self.config.fetch_max_bytes).max(0) as usize;
         let mut plan = Plan { response: FetchResponse::default(), bytes: 0, urgent: false, logs: Vec::new() };
-        let reader =
-            Reader { committed: request.isolation_level == READ_COMMITTED, knows_zstd: dialect.fetch_zstd };
+        let reader = Reader {
+            committed: request.isolation_level == READ_COMMITTED,
+            knows_zstd: dialect.fetch_zstd,
+            rack: dialect.fetch_followers.then_some(request.rack_id.as_str()),
+        };
         for topic in &request.topics {
             let (id, unknown) = self.fetch_topic(topic, dialect);
             let mut partitions = Vec::with_capacity(topic.partitions.len());
@@ -140,10 +144,11 @@ impl Broker {
         &self,
         asked: &FetchPartition,
         log: LogId,
-        reader: Reader,
+        reader: Reader<'_>,
         room: (usize, bool),
     ) -> Result<Read, ErrorCode> {
-        let partition = self.usable(log).map_err(|(code, _)| code)?;
+        let found = if reader.rack.is_some() { self.readable(log) } else { self.usable(log) };
+        let partition = found.map_err(|(code, _)| code)?;
         let compression = self.topic_config(log.topic).compression;
         if matches!(compression, CompressionType::Zstd { .. }) && !reader.knows_zstd {
             return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
@@ -152,6 +157,9 @@ impl Broker {
         let from = Offset(asked.fetch_offset);
         if let Some(diverging) = diverges(partition, asked.last_fetched_epoch, from) {
             return Ok(Read::of(partition, Slice::Empty, Some(diverging)));
+        }
+        if let Some(nearer) = self.nearer_replica(partition, reader.rack, from) {
+            return Ok(Read { preferred: Some(nearer), ..Read::of(partition, Slice::Empty, None) });
         }
         let (start, end) = (partition.log.start(), partition.log.high());
         // An offset beyond the high watermark but not beyond the end is one whose records are not committed yet.
@@ -173,13 +181,33 @@ impl Broker {
         };
         Ok(Read::of(partition, slice, None))
     }
+
+    /// The replica that a consumer in this rack is told to read from, if that is not the leader (Kafka: `RackAwareReplicaSelector`): one
+    /// that is in sync, so that it has all that is committed, or is about to know that it is.
+    fn nearer_replica(&self, partition: &Replica, rack: Option<&str>, from: Offset) -> Option<BrokerId> {
+        let asked = rack.filter(|rack| !rack.is_empty() && self.config.cluster.reads_in_rack)?;
+        let leads =
+            matches!(partition.role, Role::Leads(_)) && self.config.cluster.rack.as_deref() != Some(asked);
+        if !leads || from < partition.log.start() || from > partition.log.high() {
+            return None;
+        }
+        let image = self.controller.image();
+        let stands_there = |id: &BrokerId| {
+            let registered = image.brokers().get(id).filter(|r| r.is_active());
+            registered.is_some_and(|r| r.rack.as_deref() == Some(asked))
+        };
+        let state = image.partition(partition.log.id())?;
+        state.replicas.iter().copied().filter(|id| state.isr.contains(id)).find(stands_there)
+    }
 }
 
 /// What a client wants to see, and what it can.
 #[derive(Clone, Copy)]
-struct Reader {
+struct Reader<'a> {
     committed: bool,
     knows_zstd: bool,
+    /// Where it stands; `None` for one that reads from leaders alone.
+    rack: Option<&'a str>,
 }
 
 /// What reading one partition came to.
@@ -189,12 +217,15 @@ struct Read {
     start: Offset,
     slice: Slice,
     diverging: Option<(LeaderEpoch, Offset)>,
+    /// Whom to read from instead.
+    preferred: Option<BrokerId>,
 }
 
 impl Read {
     fn of(partition: &Replica, slice: Slice, diverging: Option<(LeaderEpoch, Offset)>) -> Read {
         let log = &partition.log;
-        Read { high: log.high(), stable: log.stable(), start: log.start(), slice, diverging }
+        let (high, stable, start) = (log.high(), log.stable(), log.start());
+        Read { high, stable, start, slice, diverging, preferred: None }
     }
 }
 
@@ -206,7 +237,7 @@ impl Plan {
     fn take(
         &mut self,
         partition_index: i32,
-        (log, reader): (LogId, Reader),
+        (log, reader): (LogId, Reader<'_>),
         read: Result<Read, ErrorCode>,
     ) -> PartitionData {
         let read = match read {
@@ -217,7 +248,7 @@ impl Plan {
             }
         };
         self.logs.push(log);
-        self.urgent |= read.diverging.is_some();
+        self.urgent |= read.diverging.is_some() || read.preferred.is_some();
         let records = match read.slice {
             Slice::Empty => Records::default(),
             Slice::Held(chunks) => Records::Held(chunks),
@@ -237,6 +268,7 @@ impl Plan {
             aborted_transactions: reader.committed.then(Vec::new),
             records: Some(records),
             diverging_epoch: EpochEndOffset { epoch, end_offset: end },
+            preferred_read_replica: read.preferred.map_or(-1, |id| id.0),
             ..Default::default()
         }
     }
@@ -280,7 +312,8 @@ pub(super) fn check_epoch(partition: &Replica, known: i32) -> Result<(), ErrorCo
 
 /// Where the log of a reader that fetched up to `from` in `last` parts from this one, if it does (KIP-595).
 fn diverges(partition: &Replica, last: i32, from: Offset) -> Option<(LeaderEpoch, Offset)> {
-    if last < 0 {
+    // A follower may be behind who reads from it: that its log ends earlier says nothing.
+    if last < 0 || !matches!(partition.role, Role::Leads(_)) {
         return None;
     }
     let log = &partition.log;

@@ -15,6 +15,7 @@ mod fetches;
 mod follower;
 mod forward;
 mod groups;
+mod hints;
 mod lane;
 mod leader;
 mod log_dirs;
@@ -51,6 +52,7 @@ use crate::broker::answers::{Answers, Part};
 use crate::broker::door::{Caller, Client, Effect, Input, Request};
 use crate::broker::fetches::{FetchId, Fetches};
 use crate::broker::forward::Forwards;
+use crate::broker::hints::Hints;
 use crate::broker::lane::Lane;
 use crate::broker::member::Member;
 use crate::broker::offsets::Lookups;
@@ -122,6 +124,8 @@ pub struct Broker {
     lookups: Lookups,
     producer_ids: ProducerIds,
     upkeep: Upkeep,
+    /// Who may be told of another leader.
+    hints: Hints,
     /// Requests that came before the machine was ready.
     held: VecDeque<HeldRequest>,
     /// Logs whose high watermark has moved in this step.
@@ -202,6 +206,7 @@ impl Broker {
             lookups: Lookups::default(),
             producer_ids: ProducerIds::default(),
             held: VecDeque::new(),
+            hints: Hints::default(),
             moved: BTreeSet::new(),
             space: found.space,
             disk_was_low: false,
@@ -229,6 +234,7 @@ impl Broker {
         }
         self.settle(turn);
         self.return_forwarded(turn, first);
+        self.hint_leaders(turn, first);
     }
 
     /// The moment at which [`Input::Wake`] is wanted next.
@@ -305,6 +311,7 @@ impl Broker {
         self.producer_ids.gone(conn);
         self.lookups.gone(conn);
         self.forwards.gone(conn);
+        self.hints.gone(conn);
         self.held.retain(|held| held.to.conn != conn);
     }
 

@@ -30,6 +30,9 @@ impl Broker {
 
     pub(super) fn route(&mut self, turn: &mut Turn, held: HeldRequest) {
         let HeldRequest { to, from, dialect, request } = held;
+        if !self.is_alone() && matches!(request, Request::Produce(_) | Request::Api(Api::Fetch(_))) {
+            self.hints.asked(to.conn, &from);
+        }
         match request {
             Request::Produce(produce) => self.produce(turn, to, &from, produce),
             Request::Api(mut api) => {

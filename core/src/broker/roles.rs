@@ -167,6 +167,15 @@ impl Broker {
         }
     }
 
+    /// The partition for a consumer, which may also read what a follower knows to be committed (KIP-392).
+    pub(super) fn readable(&self, log: LogId) -> Result<&Replica, (ErrorCode, String)> {
+        let followed = self.partitions.get(&log).filter(|p| matches!(p.role, Role::Follows(_)));
+        match followed.filter(|partition| partition.offline.is_none() && self.is_ready()) {
+            Some(partition) => Ok(partition),
+            None => self.usable(log),
+        }
+    }
+
     /// Brokers have come or gone: who may be in sync, and which run of each is meant, is known anew.
     pub(super) fn brokers_changed(&mut self) {
         let active = self.controller.image().brokers().iter().filter(|(_, r)| r.is_active());

@@ -7,6 +7,9 @@ use super::known_table::KNOWN_CONFIGS;
 const COMPRESSION: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 const FOREVER: &str = "9223372036854775807";
 const MIB: i64 = 1 << 20;
+/// Values of `replica.selector.class`: Kafka's classes, by their names.
+const LEADER_SELECTOR: &str = "org.apache.kafka.common.replica.LeaderSelector";
+pub(super) const RACK_SELECTOR: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
 const NOT_ALONE: &[(&str, &str)] = &[(
     "replicated",
     "acknowledging what only other brokers' memory holds needs a cluster and a replication factor of at least 2; \
@@ -181,6 +184,10 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_start()
         .doc("A broker that is silent for longer is fenced: others lead what it led."),
     unset("broker.rack", String).at_start().doc("Where this broker stands; replicas are spread over racks."),
+    unset("replica.selector.class", String)
+        .valid(Valid::OneOf(&["", LEADER_SELECTOR, RACK_SELECTOR]))
+        .at_start()
+        .doc("Which replica consumers are told to read from: the leader, or one in sync in their own rack (KIP-392)."),
     def("replica.lag.time.max.ms", Long, "10000")
         .at_least(1)
         .at_start()

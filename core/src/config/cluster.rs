@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::broker_table::RACK_SELECTOR;
 use super::settings::Settings;
 
 /// A broker's part in a cluster: how it shows that it lives, and how replicas keep up.
@@ -13,6 +14,8 @@ pub struct ClusterConfig {
     pub session_ms: i64,
     /// `broker.rack`.
     pub rack: Option<String>,
+    /// `replica.selector.class`: whether consumers are told to read from a replica in their own rack.
+    pub reads_in_rack: bool,
     /// `replica.lag.time.max.ms`.
     pub lag_max: Duration,
     /// `replica.fetch.wait.max.ms`.
@@ -38,6 +41,7 @@ impl ClusterConfig {
             heartbeat_ms: s.number("broker.heartbeat.interval.ms"),
             session_ms: s.number("broker.session.timeout.ms"),
             rack: s.get("broker.rack").filter(|rack| !rack.is_empty()).map(str::to_string),
+            reads_in_rack: s.get("replica.selector.class") == Some(RACK_SELECTOR),
             lag_max: ms("replica.lag.time.max.ms"),
             fetch_wait: ms("replica.fetch.wait.max.ms"),
             fetch_bytes: s.number("replica.fetch.response.max.bytes"),

@@ -81,7 +81,6 @@ pub const KNOWN_CONFIGS: &[ConfigDef] = &[
     known("replica.fetch.max.bytes", Int, "1048576"),
     known("replica.fetch.min.bytes", Int, "1"),
     known("replica.high.watermark.checkpoint.interval.ms", Long, "5000"),
-    known_unset("replica.selector.class", String),
     known("replica.socket.receive.buffer.bytes", Int, "65536"),
     known("follower.fetch.last.tiered.offset.enable", Boolean, "false"),
     known("fetch.purgatory.purge.interval.requests", Int, "1000"),

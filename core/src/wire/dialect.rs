@@ -25,6 +25,9 @@ pub struct Dialect {
     /// UNSUPPORTED_COMPRESSION_TYPE (KIP-110). Batches are not looked at: what producers compressed with zstd by themselves is
     /// sent to everybody, as Kafka does.
     pub fetch_zstd: bool,
+    /// Fetch 11: the client says where it stands, may be told to read from a follower, and may do so (KIP-392). Before, only the leader
+    /// is read from.
+    pub fetch_followers: bool,
     /// ListOffsets: the lowest of the special timestamps, -2 up to version 6, then -3 (largest timestamp, 7), -4 (earliest
     /// local, 8), -5 (latest tiered, 9). A lower one gets UNSUPPORTED_VERSION for its partition.
     pub list_offsets_lowest: i64,
@@ -58,6 +61,7 @@ impl Dialect {
             produce_zstd: from(ApiKey::Produce, 7),
             fetch_topic_ids: from(ApiKey::Fetch, 13),
             fetch_zstd: from(ApiKey::Fetch, 10),
+            fetch_followers: from(ApiKey::Fetch, 11),
             list_offsets_lowest: if key == ApiKey::ListOffsets { lowest_timestamp(version) } else { 0 },
             list_offsets_knows_new_leaders: from(ApiKey::ListOffsets, 5),
             join_needs_member_id: from(ApiKey::JoinGroup, 4),

@@ -6,6 +6,7 @@ mod bounds;
 mod delivery;
 mod describe_quorum;
 mod dialects;
+mod elsewhere;
 mod epochs;
 mod failures;
 mod fetching;

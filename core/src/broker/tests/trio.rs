@@ -44,8 +44,10 @@ fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'stat
         log.segments[0].base = metadata_start;
         log.snapshot = snapshot.clone();
     }
+    let own: Vec<(&str, String)> =
+        more.iter().map(|(name, value)| (*name, value.replace("{id}", &id))).collect();
     let mut settings = vec![("node.id", id.as_str()), ("quipu.voters", VOTERS)];
-    settings.extend_from_slice(more);
+    settings.extend(own.iter().map(|(name, value)| (*name, value.as_str())));
     let mut rig = Rig::in_directory(&settings, logs, (Ok(election.clone()), run), directory);
     (rig.disk, rig.election) = (disk, election);
     (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
@@ -63,7 +65,7 @@ impl Trio {
         Trio::with(&[])
     }
 
-    /// Three brokers that have these settings in common.
+    /// Three brokers that have these settings in common; `{id}` in a value is each one's own.
     pub(super) fn with(settings: &[(&'static str, &'static str)]) -> Trio {
         let mut trio = Trio {
             settings: settings.to_vec(),
