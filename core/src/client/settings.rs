@@ -154,6 +154,8 @@ pub struct ConsumerSettings {
     pub partition_max_bytes: i32,
     /// What to do when a position does not exist (`auto.offset.reset`).
     pub reset: Reset,
+    /// Where it stands (`client.rack`): the leader may tell it to read from a follower there (KIP-392). Empty: nowhere.
+    pub rack: String,
 }
 
 impl Default for ConsumerSettings {
@@ -165,6 +167,7 @@ impl Default for ConsumerSettings {
             max_bytes: 50 << 20,
             partition_max_bytes: 1 << 20,
             reset: Reset::Latest,
+            rack: String::new(),
         }
     }
 }

@@ -63,11 +63,25 @@ impl Consumer {
         &mut self,
         net: &mut Net,
         cluster: &mut Cluster,
-        (of, leader): (&TopicPartition, BrokerId),
+        (of, asked): (&TopicPartition, BrokerId),
         (at, part): (Offset, PartitionData),
     ) -> bool {
+        let from_follower = cluster.leader(of).is_some_and(|(leads, _)| leads != asked);
         match part.error_code {
+            ErrorCode::NONE if part.preferred_read_replica >= 0 => {
+                let until = net.now.mono.after_ms(net.settings.metadata_max_age_ms);
+                let nearer = BrokerId(part.preferred_read_replica);
+                if let Some(spot) = self.spots.get_mut(of) {
+                    spot.nearer = Some((nearer, until)).filter(|(id, _)| *id != asked && net.knows(*id));
+                }
+                return false;
+            }
             ErrorCode::NONE => {}
+            // A follower may not have it yet, or any more; only the leader knows whether it exists.
+            ErrorCode::OFFSET_OUT_OF_RANGE if from_follower => {
+                self.retry(net, of);
+                return false;
+            }
             ErrorCode::OFFSET_OUT_OF_RANGE => {
                 let policy = self.settings.reset;
                 let reset = self.spots.get_mut(of).map(|spot| spot.reset(policy, at));
@@ -77,7 +91,7 @@ impl Consumer {
                 return false;
             }
             code => {
-                self.failed(net, cluster, (of, leader), code);
+                self.failed(net, cluster, (of, asked), code);
                 return false;
             }
         }

@@ -149,8 +149,10 @@ impl Consumer {
     fn ask_records(&mut self, net: &mut Net, cluster: &Cluster, ready: &[(TopicPartition, BrokerId, i32)]) {
         let mut leaders: BTreeMap<BrokerId, Vec<(&TopicPartition, Offset, i32)>> = BTreeMap::new();
         for (of, leader, epoch) in ready {
-            if let Some(Place::At(offset)) = self.spots.get(of).map(|s| s.place.clone()) {
-                leaders.entry(*leader).or_default().push((of, offset, *epoch));
+            let Some(spot) = self.spots.get(of) else { continue };
+            if let Place::At(offset) = spot.place {
+                let from = spot.read_from(*leader, net.now.mono);
+                leaders.entry(from).or_default().push((of, offset, *epoch));
             }
         }
         for (leader, parts) in leaders {
@@ -176,6 +178,7 @@ impl Consumer {
             min_bytes: self.settings.min_bytes,
             max_bytes: self.settings.max_bytes,
             isolation_level: i8::from(self.settings.isolation == Isolation::ReadCommitted),
+            rack_id: self.settings.rack.clone(),
             topics,
             ..Default::default()
         };
@@ -255,8 +258,8 @@ impl Consumer {
         };
         cluster.doubt();
         for of in parts {
-            let Some(leader) = self.release(&of, ask) else { continue };
-            cluster.depose(&of, leader);
+            let Some(asked) = self.release(&of, ask) else { continue };
+            cluster.depose(&of, asked);
             match &lost {
                 Lost::Unsupported(text) => self.lose(net, &of, Failure::local(text.clone())),
                 _ => self.retry(net, &of),
@@ -274,6 +277,7 @@ impl Consumer {
 
     fn retry(&mut self, net: &Net, of: &TopicPartition) {
         if let Some(spot) = self.spots.get_mut(of) {
+            spot.nearer = None;
             spot.retry_at = net.retry_at(spot.attempts);
             spot.attempts = spot.attempts.saturating_add(1);
         }

@@ -21,6 +21,8 @@ pub(crate) struct Spot {
     pub(crate) attempts: u32,
     /// What the user was last told: position and end.
     pub(crate) told: Option<(Offset, Offset)>,
+    /// The follower that it is read from, and until when: then the leader is asked again whether there is a better one.
+    pub(crate) nearer: Option<(BrokerId, Instant)>,
 }
 
 /// Where it is read.
@@ -48,7 +50,12 @@ impl Spot {
             Start::Offset(offset) => Place::At(offset),
             other => Place::Sought { start: other, instead_of: None, nothing_later: false },
         };
-        Spot { place, busy: None, retry_at: Instant::default(), attempts: 0, told: None }
+        Spot { place, busy: None, retry_at: Instant::default(), attempts: 0, told: None, nearer: None }
+    }
+
+    /// Whom to read from: the follower that the leader has named, or else the leader.
+    pub(crate) fn read_from(&self, leader: BrokerId, now: Instant) -> BrokerId {
+        self.nearer.filter(|(_, until)| now < *until).map_or(leader, |(broker, _)| broker)
     }
 
     /// The timestamp to ask ListOffsets for, if the position is to be looked up.

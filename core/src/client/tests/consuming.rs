@@ -198,3 +198,33 @@ fn readers_of_committed_records_say_so_and_see_the_stable_end() {
     let told = bench.news();
     assert!(matches!(&told[..], [Event::Records { end: Offset(4), .. }]), "{told:?}");
 }
+
+#[test]
+fn a_reader_goes_to_the_follower_that_it_is_told_of_and_back_when_that_cannot_serve_it() {
+    let mut bench = Bench::with_topic("t", &[1]);
+    let settings = ConsumerSettings { rack: "r2".into(), reset: Reset::Fail, ..Default::default() };
+    bench.command(Command::Consumer(settings));
+    bench.command(Command::Assign(vec![(at(0), Start::Offset(Offset(4)))]));
+    bench.command(Command::Poll);
+    let told = |bench: &mut Bench| {
+        let asked = bench.heard(ApiKey::Fetch);
+        let Request::Fetch(request) = &asked.request else { panic!("no fetch") };
+        assert_eq!((bench.open[&asked.conn].clone(), request.rack_id.as_str()), (address(1), "r2"));
+        bench.answer(&asked, fetched(PartitionData { preferred_read_replica: 2, ..Default::default() }));
+    };
+    told(&mut bench);
+    let asked = bench.heard(ApiKey::Fetch);
+    assert_eq!((bench.open[&asked.conn].clone(), asked_offset(&asked)), (address(2), 4));
+    bench.answer(&asked, records(vec![batch(4, 2)], 6));
+    assert_eq!(shown(&mut bench), [(vec!["4".into(), "5".into()], 6)]);
+    // What the follower does not have may well be there: only the leader knows.
+    for unserved in [failing(ErrorCode::OFFSET_OUT_OF_RANGE), failing(ErrorCode::NOT_LEADER_OR_FOLLOWER)] {
+        bench.command(Command::Poll);
+        let asked = bench.heard(ApiKey::Fetch);
+        assert_eq!((bench.open[&asked.conn].clone(), asked_offset(&asked)), (address(2), 6));
+        bench.answer(&asked, unserved);
+        bench.pass(1_000);
+        told(&mut bench);
+    }
+    assert!(bench.news().iter().all(|event| !matches!(event, Event::Unreadable { .. })));
+}
