@@ -1,20 +1,24 @@
-//! Scenarios: each file of tests/scenarios says what is done to one broker and everything that happened.
+//! Scenarios: each file of tests/scenarios says what is done to one broker and everything that happened, each of
+//! tests/scenarios/cluster what is done to several and what of it is worth telling.
 //!
 //! A file has a heading, then blocks: lines of commands, `----`, and what happened. With `SCENARIOS_REWRITE=1` the test writes
 //! what happens now into the files; the difference is then read like any other.
 
+mod cluster;
 mod commands;
+mod given;
+mod requests;
 mod shown;
 mod stage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cluster::Cluster;
 use stage::Stage;
 
 /// Plays a file: its text with what happens now in place of what happened.
-fn play(text: &str) -> String {
-    let mut stage = Stage::default();
+fn play(text: &str, mut perform: impl FnMut(&str) -> Vec<String>) -> String {
     let mut out = String::new();
     let mut commands: Vec<&str> = Vec::new();
     let mut recorded = false;
@@ -23,7 +27,12 @@ fn play(text: &str) -> String {
             "----" => {
                 out.push_str("----\n");
                 for command in commands.drain(..) {
-                    stage.perform(command).iter().for_each(|told| out.push_str(&format!("{told}\n")));
+                    // Read only where a test fails: how far it came.
+                    println!("{command}");
+                    for told in perform(command) {
+                        println!("    {told}");
+                        out.push_str(&format!("{told}\n"));
+                    }
                 }
                 recorded = true;
             }
@@ -43,8 +52,8 @@ fn play(text: &str) -> String {
     out
 }
 
-fn files() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
+fn files(of: &str) -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(of);
     let mut files: Vec<PathBuf> = fs::read_dir(dir)
         .expect("the scenarios")
         .map(|entry| entry.expect("a file").path())
@@ -54,11 +63,10 @@ fn files() -> Vec<PathBuf> {
     files
 }
 
-#[test]
-fn every_scenario_happens_as_it_is_written() {
-    let files = files();
-    assert!(files.len() >= 4, "there are scenarios to play");
+/// Plays files, and says where what happens now is not what happened; or writes it there.
+fn compare(files: Vec<PathBuf>, play: impl Fn(&str) -> String) {
     for path in files {
+        println!("{}", path.display());
         let wrote = fs::read_to_string(&path).expect("a scenario");
         let now = play(&wrote);
         if std::env::var_os("SCENARIOS_REWRITE").is_some() {
@@ -73,8 +81,34 @@ fn every_scenario_happens_as_it_is_written() {
     }
 }
 
+fn alone(text: &str) -> String {
+    let mut stage = Stage::default();
+    play(text, |line| stage.perform(line))
+}
+
+fn among(text: &str) -> String {
+    let mut cluster = Cluster::new(0, Vec::new());
+    play(text, |line| cluster.perform(line))
+}
+
+#[test]
+fn every_scenario_happens_as_it_is_written() {
+    let files = files("scenarios");
+    assert!(files.len() >= 4, "there are scenarios to play");
+    compare(files, alone);
+}
+
+#[test]
+fn every_scenario_of_several_brokers_happens_as_it_is_written() {
+    let files = files("scenarios/cluster");
+    assert!(files.len() >= 9, "there are scenarios to play");
+    compare(files, among);
+}
+
 #[test]
 fn a_scenario_that_goes_otherwise_is_seen() {
     let text = "start\n----\nit sleeps\n\n";
-    assert_ne!(play(text), text);
+    assert_ne!(alone(text), text);
+    let text = "cluster 3\n----\n1 | leads everything\n\n";
+    assert_ne!(among(text), text);
 }
