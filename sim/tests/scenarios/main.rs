@@ -12,6 +12,7 @@ mod shown;
 mod stage;
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use cluster::Cluster;
@@ -64,20 +65,29 @@ fn files(of: &str) -> Vec<PathBuf> {
 }
 
 /// Plays files, and says where what happens now is not what happened; or writes it there.
-fn compare(files: Vec<PathBuf>, play: impl Fn(&str) -> String) {
-    for path in files {
-        println!("{}", path.display());
-        let wrote = fs::read_to_string(&path).expect("a scenario");
-        let now = play(&wrote);
-        if std::env::var_os("SCENARIOS_REWRITE").is_some() {
-            fs::write(&path, &now).expect("the scenario can be written");
-        } else if let Some((line, (was, is))) =
-            wrote.lines().zip(now.lines()).enumerate().find(|(_, (was, is))| was != is)
-        {
-            panic!("{}:{}: it was\n  {was}\nand is now\n  {is}", path.display(), line + 1);
-        } else {
-            assert_eq!(wrote.lines().count(), now.lines().count(), "{}: another end", path.display());
-        }
+fn compare(files: &[PathBuf], play: impl Fn(&str) -> String) {
+    let wrong: Vec<String> = files.iter().filter_map(|path| differs(path, &play).err()).collect();
+    assert!(wrong.is_empty(), "{} of {} scenarios:\n{}", wrong.len(), files.len(), wrong.join("\n"));
+}
+
+/// What is other in one file. One that cannot be played to its end does not keep the rest from it.
+fn differs(path: &Path, play: impl Fn(&str) -> String) -> Result<(), String> {
+    println!("{}", path.display());
+    let name = path.file_name().unwrap_or_default().display();
+    let wrote = fs::read_to_string(path).expect("a scenario");
+    let now = catch_unwind(AssertUnwindSafe(|| play(&wrote))).map_err(|why| {
+        let text = why.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(why.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        format!("{name}: {text}")
+    })?;
+    if std::env::var_os("SCENARIOS_REWRITE").is_some() {
+        fs::write(path, &now).expect("the scenario can be written");
+        return Ok(());
+    }
+    match wrote.lines().zip(now.lines()).enumerate().find(|(_, (was, is))| was != is) {
+        Some((line, (was, is))) => Err(format!("{name}:{}: it was\n  {was}\nand is now\n  {is}", line + 1)),
+        None if wrote.lines().count() != now.lines().count() => Err(format!("{name}: another end")),
+        None => Ok(()),
     }
 }
 
@@ -95,14 +105,14 @@ fn among(text: &str) -> String {
 fn every_scenario_happens_as_it_is_written() {
     let files = files("scenarios");
     assert!(files.len() >= 4, "there are scenarios to play");
-    compare(files, alone);
+    compare(&files, alone);
 }
 
 #[test]
 fn every_scenario_of_several_brokers_happens_as_it_is_written() {
     let files = files("scenarios/cluster");
     assert!(files.len() >= 9, "there are scenarios to play");
-    compare(files, among);
+    compare(&files, among);
 }
 
 #[test]
