@@ -16,7 +16,8 @@ use std::collections::VecDeque;
 
 use quipu_core::broker::door::{Caller, Effect, Input, Request};
 use quipu_core::exchange::records;
-use quipu_core::ids::{BrokerId, ConnId, LaneId};
+use quipu_core::ids::{BrokerId, ConnId, LaneId, Mark};
+use quipu_core::storage::ops::StoreOp;
 use quipu_core::wire::ApiKey;
 use quipu_core::wire::dialect::Dialect;
 use quipu_sim::trace::Trace;
@@ -101,7 +102,7 @@ impl Cluster {
             if let Some(letter) = self.network.next() {
                 self.deliver(&letter);
             } else if let Some(at) = self.nodes.iter().position(has_work) {
-                self.round(at);
+                self.round(at, usize::MAX);
             } else if let Some(at) = self.nodes.iter().position(|node| node.due_in() == Some(0)) {
                 self.step(at, Input::Wake);
             } else {
@@ -119,11 +120,13 @@ impl Cluster {
         }
     }
 
-    /// A disk does all that it was told to, and syncs it.
-    fn round(&mut self, at: usize) {
+    /// A disk does what it was told to, or so much of it, and syncs it.
+    fn round(&mut self, at: usize, most: usize) {
         let node = &mut self.nodes[at];
         let Some(process) = &mut node.process else { return };
-        let result = process.store.run(&mut process.queue);
+        let first = process.queue.len().min(most);
+        let mut round: Vec<(Mark, StoreOp)> = process.queue.drain(..first).collect();
+        let result = process.store.run(&mut round);
         if node.is_stalled || result.as_ref().map_or(true, |stored| !stored.failed.is_empty()) {
             self.told.push(format!("{} | {}", at + 1, shown::round(&result)));
         }

@@ -4,12 +4,13 @@
 //! |---|---|
 //! | `cluster 3 NAME=VALUE..` | three machines with empty disks, and brokers with these configs on them |
 //! | `start 1`, `kill 1`, `lose-power 1`, `stop 1`, `wipe 1` | a process begins, is gone, is gone with all that was not synced, stops in order; the disk of one that is down is emptied |
+//! | `kill-in-write 1 after=2`, `damage 1` | a process is gone when its disk has written or synced twice, and written once more; a bit flips in the leader epoch of the last batch of the metadata log of one that is down |
 //! | `pass 500`, `pass 500 at=2,3` | so many ms, on all clocks or on these |
 //! | `absent 1 at=2,3` | brokers find that nobody listens where broker 1 is reached |
 //! | `hold KINDS 1>2`, `drop ..`, `copy ..` | from now on such messages wait on the shelf, are lost, arrive and wait |
 //! | `cut 1`, `open` | nothing comes to a broker nor from it; no rule holds any more |
 //! | `deliver #4`, `deliver vote 1>2`, `again ..`, `lose ..` | what is on the shelf arrives, arrives and stays there, is lost; `batches=1`: cut short to so many batches |
-//! | `stall 1`, `sync 1`, `go-on 1` | a disk waits, does all it was told to, waits no more |
+//! | `stall 1`, `sync 1`, `go-on 1` | a disk waits, does all it was told to (`first=1`: so much of it), waits no more |
 //! | `create t replicas=1,2 at=1`, `produce`, `fetch`, `reassign`, `elect` | a client asks a broker, the first that runs if none is named |
 //! | `show`, `show t`, `shelf` | the metadata log, a partition, the messages that wait |
 //!
@@ -18,11 +19,15 @@
 use quipu_core::broker::door::{Input, Request};
 use quipu_core::ids::BrokerId;
 use quipu_core::wire::{self, ApiKey};
+use quipu_sim::batch;
 
 use super::network::{Deed, Which, shortened, told};
 use super::{Cluster, table};
 use crate::given::Given;
 use crate::requests;
+
+/// Where in a batch its leader epoch is, the highest byte first.
+const EPOCH_AT: u64 = 12;
 
 impl Cluster {
     /// Does what a line says: what happened.
@@ -46,6 +51,11 @@ impl Cluster {
             }
             "start" => named(given).into_iter().for_each(|at| self.start(at)),
             "kill" => named(given).into_iter().for_each(|at| self.kill(at)),
+            "kill-in-write" => {
+                let after = given.number("after", 0);
+                named(given).into_iter().for_each(|at| self.kill_in_write(at, after));
+            }
+            "damage" => named(given).into_iter().for_each(|at| self.damage(at)),
             "lose-power" => named(given).into_iter().for_each(|at| self.lose_power(at)),
             "stop" => named(given).into_iter().for_each(|at| self.step(at, Input::Stop)),
             "wipe" => named(given).into_iter().for_each(|at| self.wipe(at)),
@@ -56,7 +66,9 @@ impl Cluster {
             }
             "stall" => named(given).into_iter().for_each(|at| self.nodes[at].is_stalled = true),
             "go-on" => named(given).into_iter().for_each(|at| self.nodes[at].is_stalled = false),
-            "sync" => named(given).into_iter().for_each(|at| self.round(at)),
+            "sync" => {
+                named(given).into_iter().for_each(|at| self.round(at, given.number("first", usize::MAX)))
+            }
             _ => return false,
         }
         true
@@ -136,6 +148,32 @@ impl Cluster {
     fn kill(&mut self, at: usize) {
         self.nodes[at].disk.restart();
         self.end(at, "its process is gone");
+    }
+
+    /// After so many writes and syncs of what the disk was told one more write is done, and no sync.
+    fn kill_in_write(&mut self, at: usize, after: u64) {
+        let node = &mut self.nodes[at];
+        if let Some(process) = &mut node.process {
+            node.disk.crash_after(after);
+            assert!(process.store.run(&mut process.queue).is_err(), "it had less to do");
+        }
+        node.disk.restart();
+        self.end(at, "its process is gone before its disk has synced");
+    }
+
+    /// No checksum covers the leader epoch of a batch.
+    fn damage(&mut self, at: usize) {
+        let disk = &self.nodes[at].disk;
+        let is_log = |path: &&String| path.starts_with("__cluster_metadata") && path.ends_with(".log");
+        let path = disk.paths().into_keys().find(|path| is_log(&path)).expect("a metadata log");
+        let bytes = disk.contents(&path).expect("it is there");
+        let batches = batch::read_all(&bytes);
+        let last = batches.last().expect("a batch");
+        let before: u64 = batches.iter().map(|b| b.size).sum::<u64>() - last.size;
+        disk.flip(&path, before + EPOCH_AT, 1);
+        self.watch.damage(at);
+        let base = last.base;
+        self.told.push(format!("{} | a bit flips in the epoch of the metadata's batch at {base}", at + 1));
     }
 
     /// Nothing that was not synced is there any more: of all that a power loss may do, the most certain.
