@@ -222,6 +222,9 @@ impl Cluster {
         if let Err(story) = prefixes::agree(&self.watch) {
             panic!("what is committed is not the same everywhere: {story}");
         }
+        if let Err(story) = prefixes::are_whole(&self.watch, self.news.partitions()) {
+            panic!("who is in sync or eligible lacks something: {story}");
+        }
     }
 }
 

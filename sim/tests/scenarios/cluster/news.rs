@@ -46,6 +46,11 @@ impl News {
         self.views[at] = None;
     }
 
+    /// What the newest of the committed metadata says of each partition.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = (&LogId, &PartitionState)> {
+        self.known.partitions.iter().map(|(log, (_, state))| (log, state))
+    }
+
     /// A broker is about to hear something.
     pub(super) fn hears(&mut self, letter: &Letter) {
         if let PeerMessage::Quorum(Message {

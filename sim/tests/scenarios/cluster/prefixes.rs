@@ -1,5 +1,7 @@
-//! That brokers call the same records of a partition committed.
+//! That brokers call the same records of a partition committed, and that all who are in sync have them.
 
+use quipu_core::cluster::partition::PartitionState;
+use quipu_core::ids::LogId;
 use quipu_sim::batch::Written;
 use quipu_sim::ghost::GhostLog;
 use quipu_sim::watch::Watch;
@@ -17,6 +19,28 @@ pub(super) fn agree(watch: &Watch) -> Result<(), String> {
                     let (one, other) = (one + 1, other + 1);
                     return Err(format!("{id:?}: broker {one} has {a:?}, broker {other} has {b:?}"));
                 }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Everybody who is in sync by the committed metadata, or eligible to lead, has what any broker calls committed: from among them the next
+/// leader comes.
+pub(super) fn are_whole<'a>(
+    watch: &Watch,
+    partitions: impl Iterator<Item = (&'a LogId, &'a PartitionState)>,
+) -> Result<(), String> {
+    for (id, state) in partitions {
+        let logs = watch.ghosts.iter().filter_map(|ghost| ghost.logs.get(id));
+        let committed = logs.map(|log| log.committed).max().unwrap_or(0);
+        for broker in state.isr.iter().chain(&state.elr) {
+            let at = broker.0 as usize - 1;
+            let end = watch.ghosts[at].logs.get(id).map_or(0, GhostLog::end);
+            if end < committed && !watch.damaged[at] {
+                return Err(format!(
+                    "{id:?} is committed up to {committed}, and {broker} has it up to {end}"
+                ));
             }
         }
     }
