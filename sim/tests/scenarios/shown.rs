@@ -110,6 +110,14 @@ pub(crate) fn answer(response: &Response) -> String {
             let part = &r.groups[0].topics[0].partitions[0];
             format!("committed offset {}, {}", part.committed_offset, code(r.groups[0].error_code))
         }
+        Response::AlterPartitionReassignments(r) => {
+            format!("reassign {}", code(r.responses[0].partitions[0].error_code))
+        }
+        Response::ElectLeaders(r) => {
+            let results = r.replica_election_results.iter().flat_map(|t| &t.partition_result);
+            let codes: Vec<String> = results.map(|p| code(p.error_code)).collect();
+            format!("elect {}", codes.join(" "))
+        }
         other => format!("{other:?}"),
     }
 }
