@@ -1,7 +1,7 @@
 //! What brokers say to one another, in words.
 
 use quipu_core::ids::LogId;
-use quipu_core::peer::message::{Carried, FromController, PeerMessage, ToController};
+use quipu_core::peer::message::{Carried, FromController, Outcome, PeerMessage, ToController};
 use quipu_core::quorum::messages::{Answer, Body, Question, Tip};
 use quipu_core::record::Batch;
 use quipu_core::replica::messages::{News, PartitionAnswer, ReplicaAnswer, Tip as ReplicaTip};
@@ -15,9 +15,12 @@ pub(super) fn kind(message: &PeerMessage) -> &'static str {
             Body::Question(Question::Begin) => "begin",
             Body::Question(Question::End { .. }) => "end",
             Body::Question(Question::Fetch(_)) => "fetch",
+            Body::Question(Question::Piece(_)) => "snapshot-fetch",
             Body::Answer(Answer::Vote { .. }) => "voted",
             Body::Answer(Answer::Records { .. }) => "records",
             Body::Answer(Answer::Diverging(_)) => "diverging",
+            Body::Answer(Answer::Snapshot(_)) => "snapshot",
+            Body::Answer(Answer::Piece(_)) => "piece",
             Body::Answer(Answer::Refused { .. }) => "refused",
             Body::Answer(Answer::Heard) => "heard",
             Body::Flushed(_) => "flushed",
@@ -83,11 +86,16 @@ pub(super) fn message(message: &PeerMessage) -> String {
             let each = flushed.logs.iter().map(|(log, _, to)| format!(": {} to {to}", place(log)));
             format!("{name}{}", each.collect::<String>())
         }
-        PeerMessage::Forwarded { result: Err(why), .. } => format!("{name}: not answered, {why}"),
+        PeerMessage::Forwarded { outcome: Outcome::NotController, .. } => {
+            format!("{name}: not answered, another broker is the active controller now")
+        }
+        PeerMessage::Forwarded { outcome: Outcome::Unanswerable(why), .. } => {
+            format!("{name}: not answered, {why}")
+        }
         PeerMessage::ToController(_)
         | PeerMessage::FromController(_)
         | PeerMessage::Forward { .. }
-        | PeerMessage::Forwarded { .. } => name.to_string(),
+        | PeerMessage::Forwarded { outcome: Outcome::Answer(_), .. } => name.to_string(),
     }
 }
 
@@ -102,6 +110,13 @@ fn quorum(body: &Body) -> String {
         Body::Answer(Answer::Vote { granted: false, .. }) => ": no".into(),
         Body::Answer(Answer::Records { batches, high }) => {
             format!(": {}high watermark {high}", records(batches))
+        }
+        Body::Question(Question::Piece(wanted)) => {
+            format!(", of the snapshot up to {} from byte {} on", wanted.of.end, wanted.from)
+        }
+        Body::Answer(Answer::Snapshot(of)) => format!(": it is in the snapshot up to {}", of.end),
+        Body::Answer(Answer::Piece(piece)) => {
+            format!(": {} of {} bytes of the snapshot up to {}", piece.bytes.len(), piece.whole, piece.of.end)
         }
         Body::Answer(Answer::Diverging(agreed)) => {
             format!(": they may agree up to {} of epoch {}", agreed.end, agreed.epoch)
