@@ -25,6 +25,8 @@ use crate::wire::messages::describe_configs::{
 };
 use crate::wire::messages::incremental_alter_configs as incremental;
 
+/// How many replicas must be in sync.
+const MIN_ISR: &str = "min.insync.replicas";
 /// Kafka's `ConfigResource.Type`.
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -234,8 +236,15 @@ impl Broker {
             }
             .map_err(invalid)?;
         }
-        if let ConfigOwner::Topic(_) = owner {
-            validate_overrides(&self.config, &after).map_err(invalid)?;
+        match owner {
+            ConfigOwner::Topic(_) => validate_overrides(&self.config, &after).map_err(invalid)?,
+            // The active controller decides by one value who may lead, and leaders must not commit by another (KIP-966).
+            ConfigOwner::Broker(_) if !self.is_alone() && after.contains_key(MIN_ISR) => {
+                return Err(invalid(format!(
+                    "{MIN_ISR} cannot be altered for one broker of a cluster; alter it for all of them, or for a topic"
+                )));
+            }
+            ConfigOwner::Broker(_) | ConfigOwner::Cluster => {}
         }
         Ok(difference(owner, &before, &after))
     }
@@ -251,7 +260,7 @@ impl Broker {
 }
 
 fn matters_to_leaders(config: &str) -> bool {
-    matches!(config, "min.insync.replicas" | "unclean.leader.election.enable")
+    matches!(config, MIN_ISR | "unclean.leader.election.enable")
 }
 
 fn difference(of: ConfigOwner, before: &Configs, after: &Configs) -> Vec<Fact> {

@@ -276,6 +276,25 @@ fn a_dead_broker_is_forgotten_a_living_one_is_not_and_who_comes_back_belongs_aga
     assert_eq!(state(&trio, 0, log).isr.len(), 3);
 }
 
+/// Alters `min.insync.replicas` of a topic (2) or a broker (4).
+fn in_sync_at_least(trio: &mut Trio, (kind, name): (i8, &str), value: &str) -> ErrorCode {
+    let (name, value) = (name.to_owned(), Some(value.to_owned()));
+    let config = AlterableConfig { name: "min.insync.replicas".into(), config_operation: 0, value };
+    let resource = AlterConfigsResource { resource_type: kind, resource_name: name, configs: vec![config] };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+    let Response::IncrementalAlterConfigs(told) = ask(trio, 0, request) else { panic!("not an answer") };
+    told.responses[0].error_code
+}
+
+#[test]
+fn how_many_must_be_in_sync_is_altered_for_all_brokers_or_for_a_topic_and_not_for_one_broker() {
+    let mut trio = Trio::new();
+    create(&mut trio, "t", &[1, 2, 3], &[]);
+    assert_eq!(in_sync_at_least(&mut trio, (4, "2"), "2"), ErrorCode::INVALID_CONFIG);
+    assert_eq!(in_sync_at_least(&mut trio, (4, ""), "2"), ErrorCode::NONE);
+    assert_eq!(in_sync_at_least(&mut trio, (2, "t"), "3"), ErrorCode::NONE);
+}
+
 #[test]
 fn who_was_eligible_is_not_any_more_when_fewer_replicas_must_be_in_sync() {
     let mut trio = Trio::new();
@@ -283,13 +302,7 @@ fn who_was_eligible_is_not_any_more_when_fewer_replicas_must_be_in_sync() {
     trio.crash(2);
     trio.run(8_000);
     assert_eq!(state(&trio, 0, log).elr, ids(&[3]));
-    let config =
-        AlterableConfig { name: "min.insync.replicas".into(), config_operation: 0, value: Some("2".into()) };
-    let resource =
-        AlterConfigsResource { resource_type: 2, resource_name: "t".into(), configs: vec![config] };
-    let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
-    let Response::IncrementalAlterConfigs(told) = ask(&mut trio, 0, request) else { panic!("not an answer") };
-    assert_eq!(told.responses[0].error_code, ErrorCode::NONE);
+    assert_eq!(in_sync_at_least(&mut trio, (2, "t"), "2"), ErrorCode::NONE);
     assert_eq!((state(&trio, 0, log).elr, state(&trio, 0, log).isr), (ids(&[]), ids(&[1, 2])));
 }
 
