@@ -41,7 +41,9 @@ impl Broker {
         let Some(partition) = self.partitions.get_mut(&log) else { return };
         if partition.epoch >= state.leader_epoch {
             if let Role::Leads(leading) = &mut partition.role {
-                leading.reassigned(&state.replicas);
+                if leading.reassigned(&state.replicas) {
+                    self.replication.serving.changed(log);
+                }
                 if leading.decided(&state.isr, state.partition_epoch) {
                     self.replication.touch(log);
                 }

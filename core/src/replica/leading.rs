@@ -263,9 +263,10 @@ impl Leading {
         self.isr.decided(isr, partition_epoch)
     }
 
-    /// The replicas are others, in this leader epoch.
-    pub fn reassigned(&mut self, replicas: &[BrokerId]) {
-        self.replicas = replicas.iter().copied().collect();
+    /// The replicas, in this leader epoch. Answers whether they are others: who was none of them may be served now.
+    pub fn reassigned(&mut self, replicas: &[BrokerId]) -> bool {
+        let replicas = replicas.iter().copied().collect();
+        std::mem::replace(&mut self.replicas, replicas) != self.replicas
     }
 
     /// The controller has not done what was proposed on top of that partition epoch. Whatever the reason, whoever was proposed still

@@ -203,6 +203,24 @@ fn a_partition_moves_to_another_broker_with_all_its_records_and_leaves_nothing_b
 }
 
 #[test]
+fn a_leader_that_hears_of_a_new_replica_later_than_that_itself_serves_it_as_soon_as_it_does() {
+    let mut trio = Trio::new();
+    let new = trio.leader();
+    let [leads, other] = trio.others()[..] else { unreachable!("three of them") };
+    let [leads_id, other_id, new_id] = [leads, other, new].map(|at| at as i32 + 1);
+    let log = create(&mut trio, "t", &[leads_id, other_id], &[]);
+    // The new replica is the active controller: it asks for records before the leader has heard that it may.
+    trio.uninformed = Some((new, leads));
+    trio.rigs[new].send(moves("t", &[(0, Some(&[leads_id, other_id, new_id]))]));
+    trio.run(100);
+    trio.uninformed = None;
+    assert_eq!((state(&trio, new, log).replicas.len(), state(&trio, leads, log).replicas.len()), (3, 2));
+    // What was lost is asked for again after this; no chore has to come round.
+    trio.run(i64::try_from(trio.rigs[leads].broker.config.quorum.request_timeout_ms).unwrap() + 500);
+    assert_eq!(state(&trio, new, log).isr.len(), 3);
+}
+
+#[test]
 fn a_move_waits_for_the_new_replica_and_is_called_off_midway() {
     let mut trio = Trio::new();
     let (late, first) = (trio.others()[0], trio.leader());

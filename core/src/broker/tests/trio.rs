@@ -24,6 +24,8 @@ pub(super) struct Trio {
     pub(super) down: BTreeSet<usize>,
     /// Brokers that run on, and that nobody hears nor reaches.
     pub(super) cut_off: BTreeSet<usize>,
+    /// From whom to whom nothing comes that is about the metadata log.
+    pub(super) uninformed: Option<(usize, usize)>,
     pub(super) now: Instant,
     runs: u64,
     settings: Vec<(&'static str, &'static str)>,
@@ -72,6 +74,7 @@ impl Trio {
             rigs: Vec::new(),
             down: BTreeSet::new(),
             cut_off: BTreeSet::new(),
+            uninformed: None,
             now: Instant(1_000_000),
             runs: 0,
         };
@@ -115,7 +118,8 @@ impl Trio {
                 any = true;
                 let to = to.0 as usize - 1;
                 let silent = |id: &usize| self.down.contains(id) || self.cut_off.contains(id);
-                if !silent(&to) && !silent(&at) {
+                let is_lost = self.uninformed == Some((at, to)) && matches!(message, PeerMessage::Quorum(_));
+                if !silent(&to) && !silent(&at) && !is_lost {
                     let from = BrokerId(at as i32 + 1);
                     self.rigs[to].now.mono = self.now;
                     self.rigs[to].step(Input::Peer { from, message: over_the_wire(&message) });
