@@ -112,7 +112,10 @@ impl<D: Disk> Store<D> {
     }
 }
 
-/// Finds the place of an offset, which must be where a batch ends.
+/// Finds the place of an offset.
+///
+/// # Errors
+/// No batch ends there, or it cannot be read.
 fn find<D: Disk>(shelf: &Shelf<D>, log: LogId, state: &LogState, to: Offset) -> Result<Cut, ReadError> {
     // A segment that begins at `to` stays, empty: the recovery point may name it.
     let segment = state.segment_of(to);
@@ -134,7 +137,12 @@ fn find<D: Disk>(shelf: &Shelf<D>, log: LogId, state: &LogState, to: Offset) -> 
         let crc = step.header.crc;
         last = Some(Witness { base: step.header.base_offset, position: step.position, size: step.size, crc });
     }
-    assert!(next == to, "{log:?} is cut to {to}, which is inside a batch that ends at {next}");
+    if next != to {
+        // By the epochs of both logs they agree up to there. Two histories of one epoch: a disk came back with less than it had kept.
+        return Err(ReadError::Damaged(format!(
+            "it should be cut to offset {to}, as its leader's log is, but here that is inside a batch that ends at {next}: one of the              two disks has lost what it had said was written. Nothing was cut; stop this broker, empty its data directory, and it              takes a copy from the others"
+        )));
+    }
     Ok(Cut { segment, position, indexes, last })
 }
 

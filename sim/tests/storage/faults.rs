@@ -35,6 +35,22 @@ fn an_io_error_at_any_operation_kills_the_directory() {
 }
 
 #[test]
+fn a_cut_inside_a_batch_cuts_nothing_and_takes_the_log_out_of_use() {
+    let disk = SimDisk::new(4);
+    let mut store = filled(&disk, 3);
+    let three = StoreOp::Append { log: LOG, batches: vec![batch(3, &[3, 4, 5], 100)], roll: false };
+    run(&mut store, vec![three, StoreOp::Checkpoint { clean: false }]);
+    let stored = run(&mut store, vec![StoreOp::Truncate { log: LOG, to: Offset(4) }]);
+    let failure = &stored.failed[0];
+    assert!(!failure.full && failure.message.contains("inside a batch that ends at 6"), "{failure:?}");
+    drop(store);
+    disk.lose_power();
+    let (store, found) = open(&disk);
+    assert_eq!((found.logs[0].end, &found.logs[0].damage), (Offset(6), &None));
+    assert_eq!(store.reader().batches(all(0, 6)).expect("all of it").len(), 4);
+}
+
+#[test]
 fn a_start_that_cannot_read_its_disk_fails_and_says_nothing_of_the_logs() {
     let (mut failed, mut started) = (0, 0);
     for seed in 0..300 {
