@@ -127,6 +127,8 @@ pub struct Broker {
     disk_was_low: bool,
     /// The rules for connections are to be published anew at the end of the step.
     rules_stale: bool,
+    /// So are the addresses of the other brokers.
+    addresses_stale: bool,
 }
 
 /// A request as it came.
@@ -202,6 +204,7 @@ impl Broker {
             space: found.space,
             disk_was_low: false,
             rules_stale: false,
+            addresses_stale: false,
             config,
         }
     }
@@ -276,6 +279,9 @@ impl Broker {
             }
         }
         if !self.is_alone() {
+            if std::mem::take(&mut self.addresses_stale) {
+                self.tell_addresses(turn);
+            }
             self.serve_followers(turn);
             self.ask_leaders(turn);
         }

@@ -202,6 +202,9 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_start()
         .doc("How long a follower waits for its leader's answer before it asks for everything anew."),
     unset("quipu.peer.listen", String).at_start().doc("Where other brokers connect; needs a cluster."),
+    unset("quipu.peer.advertised", String)
+        .at_start()
+        .doc("Where other brokers reach one that is not among the voters; the address that it listens at."),
     unset("quipu.voters", List).at_start().doc("The brokers that elect the controller, as id@host:port; this one alone."),
     // Synonyms without a section of their own.
     def("log.flush.scheduler.interval.ms", Long, FOREVER).at_least(0).ignored().doc("Default of flush.ms. Ignored."),

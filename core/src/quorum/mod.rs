@@ -308,9 +308,16 @@ impl Quorum {
         self.asked
     }
 
-    /// It waits for a leader.
+    /// It waits for a leader. An observer need not wait: it asks around.
     fn unattached(&self, now: Instant) -> Role {
-        Role::Unattached { until: self.patience(now), named: false }
+        let until = if self.is_voter() { self.patience(now) } else { now + self.asks_after() };
+        Role::Unattached { until, named: false }
+    }
+
+    /// How long an observer waits before it asks anew who leads: well within the time that voters need to elect somebody, so that a
+    /// new leader hears of it long before it would count as gone.
+    fn asks_after(&self) -> Duration {
+        self.config.times.request.min(self.config.times.election) / 4
     }
 
     /// Until when this node waits for a leader, this time.

@@ -378,7 +378,7 @@ impl Server {
             Effect::Rules(rules) => process.rules = rules,
             Effect::Send { to, message } => self.say(around, to, &message),
             // Its links carry what is said whatever the cluster is called.
-            Effect::Cluster(_) => {}
+            Effect::Cluster(_) | Effect::Peers(_) => {}
             Effect::Note(note) => self.note(around, &note),
             Effect::Stopped => process.stopped = true,
         }

@@ -67,6 +67,8 @@ struct Rig {
     notes: Vec<Note>,
     /// The cluster that it was told to belong to.
     cluster: Option<String>,
+    /// Where it was told that the other brokers are.
+    addresses: BTreeMap<BrokerId, String>,
     /// What was said to other brokers and is not delivered yet.
     sent: Vec<(BrokerId, PeerMessage)>,
     /// Questions to time indexes that are not answered yet.
@@ -124,6 +126,7 @@ impl Rig {
             closed: Vec::new(),
             notes: Vec::new(),
             cluster: None,
+            addresses: BTreeMap::new(),
             sent: Vec::new(),
             looks: Vec::new(),
         }
@@ -153,6 +156,7 @@ impl Rig {
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
             Effect::Send { to, message } => self.sent.push((to, message)),
             Effect::Cluster(id) => self.cluster = Some(id),
+            Effect::Peers(addresses) => self.addresses = addresses,
             Effect::Rules(_) | Effect::Stopped => {}
             Effect::Note(note) => self.notes.push(note),
         }

@@ -1,4 +1,4 @@
-//! Three brokers and what is between them: everything they say goes through frames.
+//! A few brokers, three as a rule, and what is between them: everything they say goes through frames.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,13 @@ use crate::peer::message::PeerMessage;
 use crate::storage::ops::RecoveredLog;
 use crate::time::Instant;
 
-const VOTERS: &str = "1@a:9192,2@b:9192,3@c:9192";
-
-/// Three brokers and what is between them. Everything they say goes through frames.
+/// A few brokers and what is between them. Everything they say goes through frames.
 pub(super) struct Trio {
     pub(super) rigs: Vec<Rig>,
+    /// How many of them, the first ones, vote.
+    voters: usize,
+    /// Who has been spoken to by whom since it started: it can answer, whether it knows an address or not.
+    greeted: BTreeSet<(usize, usize)>,
     pub(super) down: BTreeSet<usize>,
     /// Brokers that run on, and that nobody hears nor reaches.
     pub(super) cut_off: BTreeSet<usize>,
@@ -25,8 +27,14 @@ pub(super) struct Trio {
     runs: u64,
 }
 
-fn start(at: usize, before: Option<Rig>, run: u64) -> Rig {
-    let id = (at + 1).to_string();
+/// Where others reach a broker.
+pub(super) fn address(id: usize) -> String {
+    format!("host-{id}:9192")
+}
+
+fn start(at: usize, voters: usize, before: Option<Rig>, run: u64) -> Rig {
+    let (id, own) = ((at + 1).to_string(), address(at + 1));
+    let all: Vec<String> = (1..=voters).map(|id| format!("{id}@{}", address(id))).collect();
     let (disk, election, snapshot, metadata_start) = before
         .map_or_else(Default::default, |rig| (rig.disk, rig.election, rig.snapshot, rig.metadata_start));
     let mut logs: Vec<RecoveredLog> = disk.iter().map(|(log, all)| recovered(*log, all)).collect();
@@ -37,8 +45,10 @@ fn start(at: usize, before: Option<Rig>, run: u64) -> Rig {
         log.segments[0].base = metadata_start;
         log.snapshot = snapshot.clone();
     }
-    let settings = [("node.id", id.as_str()), ("quipu.voters", VOTERS)];
+    let all = all.join(",");
+    let settings = [("node.id", id.as_str()), ("quipu.voters", &all), ("quipu.peer.listen", &own)];
     let mut rig = Rig::over_kept(&settings, logs, (Ok(election.clone()), run));
+    rig.addresses = (1..=voters).map(|id| (BrokerId(id as i32), address(id))).collect();
     (rig.disk, rig.election) = (disk, election);
     (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
     rig
@@ -52,19 +62,31 @@ fn over_the_wire(message: &PeerMessage) -> PeerMessage {
 
 impl Trio {
     pub(super) fn new() -> Trio {
-        let mut trio = Trio {
+        let mut trio = Trio::of(3);
+        (0..3).for_each(|at| trio.add(at));
+        trio.run(8_000);
+        trio
+    }
+
+    /// Nobody yet, and so many of those who come are to vote.
+    pub(super) fn of(voters: usize) -> Trio {
+        Trio {
             rigs: Vec::new(),
+            voters,
+            greeted: BTreeSet::new(),
             down: BTreeSet::new(),
             cut_off: BTreeSet::new(),
             now: Instant(1_000_000),
             runs: 0,
-        };
-        for at in 0..3 {
-            trio.rigs.push(start(at, None, 42 + at as u64));
-            trio.rigs[at].wake();
         }
-        trio.run(8_000);
-        trio
+    }
+
+    /// The next broker comes, with an empty disk.
+    pub(super) fn add(&mut self, at: usize) {
+        assert_eq!(at, self.rigs.len(), "one after the other");
+        self.rigs.push(start(at, self.voters, None, 42 + at as u64));
+        self.rigs[at].now.mono = self.now;
+        self.rigs[at].wake();
     }
 
     /// Lets that much time pass.
@@ -94,12 +116,15 @@ impl Trio {
     /// Delivers what is under way; whether anything was.
     fn deliver(&mut self) -> bool {
         let mut any = false;
-        for at in 0..3 {
+        for at in 0..self.rigs.len() {
             for (to, message) in std::mem::take(&mut self.rigs[at].sent) {
                 any = true;
-                let to = to.0 as usize - 1;
                 let silent = |id: &usize| self.down.contains(id) || self.cut_off.contains(id);
-                if !silent(&to) && !silent(&at) {
+                let knows = self.rigs[at].addresses.get(&to) == Some(&address(to.0 as usize));
+                let to = to.0 as usize - 1;
+                let reaches = knows || self.greeted.contains(&(at, to));
+                if reaches && to < self.rigs.len() && !silent(&to) && !silent(&at) {
+                    self.greeted.insert((to, at));
                     let from = BrokerId(at as i32 + 1);
                     self.rigs[to].now.mono = self.now;
                     self.rigs[to].step(Input::Peer { from, message: over_the_wire(&message) });
@@ -110,7 +135,7 @@ impl Trio {
     }
 
     pub(super) fn up(&self) -> Vec<usize> {
-        (0..3).filter(|at| !self.down.contains(at)).collect()
+        (0..self.rigs.len()).filter(|at| !self.down.contains(at)).collect()
     }
 
     pub(super) fn leader(&self) -> usize {
@@ -122,7 +147,7 @@ impl Trio {
 
     pub(super) fn others(&self) -> Vec<usize> {
         let leader = self.leader();
-        (0..3).filter(|at| *at != leader).collect()
+        (0..self.rigs.len()).filter(|at| *at != leader).collect()
     }
 
     /// The leader decides that producer ids below this one are given out.
@@ -160,7 +185,7 @@ impl Trio {
     }
 
     pub(super) fn restart(&mut self, at: usize) {
-        let before = std::mem::replace(&mut self.rigs[at], start(at, None, 0));
+        let before = std::mem::replace(&mut self.rigs[at], start(at, self.voters, None, 0));
         self.restart_over(at, Some(before));
     }
 
@@ -169,7 +194,8 @@ impl Trio {
         self.down.remove(&at);
         self.runs += 1;
         let run = 1_000 * self.runs + at as u64;
-        self.rigs[at] = start(at, before, run);
+        self.greeted.retain(|(to, _)| *to != at);
+        self.rigs[at] = start(at, self.voters, before, run);
         self.rigs[at].now.mono = self.now;
         self.rigs[at].wake();
     }
