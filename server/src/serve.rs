@@ -206,7 +206,7 @@ fn cannot_start(e: &io::Error) -> String {
     };
     let address = at.address;
     let (flag, told) =
-        if at.is_for_peers { ("--peer-listen", "--voters") } else { ("--listen", "--advertise") };
+        if at.is_for_peers { ("--peer-listen", "--voters (or --peer-advertise)") } else { ("--listen", "--advertise") };
     match e.kind() {
         io::ErrorKind::AddrInUse => {
             format!(

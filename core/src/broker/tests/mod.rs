@@ -10,6 +10,7 @@ mod failures;
 mod fetching;
 mod finding;
 mod groups;
+mod observers;
 mod quorum;
 mod reading;
 mod replicas;

@@ -163,7 +163,7 @@ impl Trio {
         self.act(at, Broker::keep_own_snapshot);
     }
 
-    fn act(&mut self, at: usize, act: impl FnOnce(&mut Broker, &mut Turn)) {
+    pub(super) fn act(&mut self, at: usize, act: impl FnOnce(&mut Broker, &mut Turn)) {
         let rig = &mut self.rigs[at];
         let mut out = Vec::new();
         let turn = &mut Turn { now: rig.now, out: &mut out };
