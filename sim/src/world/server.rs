@@ -28,6 +28,11 @@ use crate::watch::{Scene, Watch};
 /// The port that every broker listens on.
 pub const PORT: u16 = 9092;
 
+/// Where the other brokers reach the one with this id.
+pub fn peer_address(id: usize) -> String {
+    format!("broker-{id}:9192")
+}
+
 /// A machine that a broker runs on.
 pub struct Server {
     /// Its number.
@@ -378,7 +383,8 @@ impl Server {
             Effect::Rules(rules) => process.rules = rules,
             Effect::Send { to, message } => self.say(around, to, &message),
             // Its links carry what is said whatever the cluster is called.
-            Effect::Cluster(_) | Effect::Peers(_) => {}
+            Effect::Cluster(_) => {}
+            Effect::Peers(addresses) => process.addresses = addresses,
             Effect::Note(note) => self.note(around, &note),
             Effect::Stopped => process.stopped = true,
         }

@@ -88,6 +88,11 @@ impl Streams {
         self.heard.get(&link).copied()
     }
 
+    /// Whether another broker speaks to this one.
+    pub(super) fn is_heard(&self, from: usize) -> bool {
+        self.heard.values().any(|speaker| *speaker == from)
+    }
+
     /// A stream is gone. To whom it went, and how long to wait before that broker is dialled again, if it was one of its own.
     pub(super) fn lost(&mut self, link: LinkId, seed: u64) -> Option<(usize, u64)> {
         self.heard.remove(&link);
