@@ -79,9 +79,8 @@ fn a_broker_that_joins_without_a_vote_keeps_leads_and_serves_records_whoever_of_
     // It takes what the active controller decides, as any broker does.
     let (topic, at_fourth) = (unique("observer"), admin(&fourth));
     create(&at_fourth, &topic, &[&[FOURTH, 1, 2], &[1, FOURTH, 3]]);
-    let leads = |view: &View, leaders: [i32; 2]| {
-        view.partitions.values().map(|(leader, _)| *leader).eq(leaders)
-    };
+    let leads =
+        |view: &View, leaders: [i32; 2]| view.partitions.values().map(|(leader, _)| *leader).eq(leaders);
     until("it leads", PATIENCE, || leads(&view(&at_fourth, &topic), [FOURTH, 1]));
     let numbered = |from: usize| -> Vec<Record> {
         (from..from + 40).map(|n| Record::of(n as i32 % 2, format!("{n}"))).collect()

@@ -6,6 +6,7 @@ use crate::broker::Broker;
 use crate::broker::door::{Client, Effect};
 use crate::broker::turn::Turn;
 use crate::cluster::brokers::Endpoint;
+use crate::cluster::facts::Fact;
 use crate::cluster::names;
 use crate::ids::{BrokerId, LogId};
 
@@ -47,6 +48,12 @@ impl Broker {
         let log = LogId { topic: topic.id, partition: self.groups.shard_of(group) };
         let leader = self.controller.image().partition(log)?.leader?;
         self.reached_by(from).into_iter().find(|(id, ..)| *id == leader)
+    }
+
+    /// A fact is committed: it may say that a broker is reached elsewhere.
+    pub(super) fn hear_of_addresses(&mut self, fact: &Fact) {
+        self.addresses_stale |=
+            matches!(fact, Fact::BrokerRegistered { .. } | Fact::BrokerUnregistered { .. });
     }
 
     /// Tells where the other brokers are reached, if that has changed: the voters where the configs say, all others where they have

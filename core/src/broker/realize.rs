@@ -18,8 +18,7 @@ impl Broker {
     /// A fact is committed: does here what follows from it.
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
         self.learn_cluster(turn, fact);
-        self.addresses_stale |=
-            matches!(fact, Fact::BrokerRegistered { .. } | Fact::BrokerUnregistered { .. });
+        self.hear_of_addresses(fact);
         if !self.is_ready() && !self.is_alone() {
             return self.start_once_registered(turn);
         }

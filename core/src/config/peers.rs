@@ -65,28 +65,33 @@ pub(super) fn check(config: &BrokerConfig) -> Vec<String> {
     wrong
 }
 
-/// Whether others can reach this one.
+/// Whether others can reach this one, and only where it says.
 fn check_own(config: &BrokerConfig) -> Result<(), String> {
     let id = config.node_id;
-    let advertised = given(config.settings(), ADVERTISED);
-    if config.is_alone() || config.is_voter() {
-        return match advertised {
-            Some(_) if config.is_voter() => Err(format!(
-                "quipu.peer.advertised (--peer-advertise) is for a broker that is not among the voters: others look for broker {id} \
-                 where quipu.voters (--voters) says"
-            )),
-            Some(_) => Err("quipu.peer.advertised (--peer-advertise) is for a broker that joins others: name those that elect the \
-                            controller in quipu.voters (--voters)"
-                .to_string()),
-            None => Ok(()),
-        };
+    match given(config.settings(), ADVERTISED) {
+        Some(_) if config.is_voter() => Err(format!(
+            "quipu.peer.advertised (--peer-advertise) is for a broker that is not among the voters: others look for broker {id} \
+             where quipu.voters (--voters) says"
+        )),
+        Some(_) if config.is_alone() => Err(
+            "quipu.peer.advertised (--peer-advertise) is for a broker that joins others: name those that elect the controller in \
+             quipu.voters (--voters)"
+                .to_string(),
+        ),
+        _ if config.is_alone() || config.is_voter() => Ok(()),
+        advertised => check_observer(config, advertised),
     }
-    let voters = || config.voters.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+}
+
+/// Whether others can reach this one, which is not among the voters.
+fn check_observer(config: &BrokerConfig, advertised: Option<&str>) -> Result<(), String> {
+    let id = config.node_id;
     let Some(listen) = given(config.settings(), LISTEN) else {
+        let voters: Vec<String> = config.voters.keys().map(ToString::to_string).collect();
         return Err(format!(
             "broker {id} (node.id) is not among the voters ({}), so the others must be told where to reach it: set --peer-listen \
              (quipu.peer.listen); if it is to vote, quipu.voters (--voters) must name it",
-            voters()
+            voters.join(", ")
         ));
     };
     let (name, reached) = match advertised {
@@ -140,9 +145,8 @@ mod tests {
 
     #[test]
     fn a_broker_that_is_no_voter_says_where_others_reach_it() {
-        let four = |more: &[(&str, &str)]| {
-            config(&[&[("node.id", "4"), ("quipu.voters", THREE)], more].concat())
-        };
+        let four =
+            |more: &[(&str, &str)]| config(&[&[("node.id", "4"), ("quipu.voters", THREE)], more].concat());
         let why = told("4", THREE);
         assert!(why.contains("broker 4 (node.id) is not among the voters (1, 2, 3)"), "{why}");
         assert!(why.contains("--peer-listen") && why.contains("must name it"), "{why}");

@@ -97,7 +97,8 @@ fn a_broker_listens_to_others_where_they_look_for_it_unless_told_otherwise() {
     assert_eq!(peer_listen(&[]), None);
     let observer = [VOTERS, ("node.id", "3"), ("quipu.peer.listen", "10.0.0.3:9192")];
     assert_eq!(peer_listen(&observer).as_deref(), Some("10.0.0.3:9192"));
-    let behind = [VOTERS, ("node.id", "3"), ("quipu.peer.listen", ":9192"), ("quipu.peer.advertised", "c:9192")];
+    let behind =
+        [VOTERS, ("node.id", "3"), ("quipu.peer.listen", ":9192"), ("quipu.peer.advertised", "c:9192")];
     assert_eq!(peer_listen(&behind).as_deref(), Some("0.0.0.0:9192"));
 }
 

@@ -85,9 +85,14 @@ fn a_broker_without_a_vote_joins_and_everybody_knows_where_it_is() {
         assert_eq!(known.keys().map(|id| id.0).collect::<Vec<_>>(), others);
         assert!(known.iter().all(|(id, there)| *there == address(id.0 as usize)));
     }
-    assert_eq!(all.rigs[FOURTH].cluster, all.rigs[0].broker.status().cluster_id, "it has learned the cluster");
+    assert_eq!(
+        all.rigs[FOURTH].cluster,
+        all.rigs[0].broker.status().cluster_id,
+        "it has learned the cluster"
+    );
     assert_eq!(epoch(&all), before, "nobody was elected for that");
-    let Response::Metadata(told) = all.rigs[FOURTH].ask(MetadataRequest { topics: None, ..Default::default() })
+    let Response::Metadata(told) =
+        all.rigs[FOURTH].ask(MetadataRequest { topics: None, ..Default::default() })
     else {
         panic!("not an answer to Metadata")
     };

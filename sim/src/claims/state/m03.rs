@@ -116,7 +116,11 @@ fn stands(canon: &Canon, server: usize, effect: &Effect) -> Verdict {
         Effect::Send { message: PeerMessage::Quorum(message), .. }
             if matches!(message.body, Body::Question(Question::Vote(_))) && !canon.may_vote(server) =>
         {
-            Err(format!("broker {} asks for votes in epoch {}, and has none itself", server + 1, message.epoch))
+            Err(format!(
+                "broker {} asks for votes in epoch {}, and has none itself",
+                server + 1,
+                message.epoch
+            ))
         }
         _ => Ok(()),
     }

@@ -56,7 +56,11 @@ impl Claim for CommittedByMajority {
                 if why.contains("has another metadata log from offset")
                     || why.contains("nothing that follows on what is here") =>
             {
-                if canon.voter_forgot() { Ok(()) } else { Err(why.clone()) }
+                if canon.voter_forgot() {
+                    Ok(())
+                } else {
+                    Err(why.clone())
+                }
             }
             _ => Ok(()),
         }
