@@ -122,13 +122,13 @@ pub struct Broker {
     held: VecDeque<HeldRequest>,
     /// Logs whose high watermark has moved in this step.
     moved: BTreeSet<LogId>,
+    /// The addresses of the other brokers may have changed since the links were told of them.
+    addresses_stale: bool,
     /// Free and total bytes of the volume, as last heard.
     space: (u64, u64),
     disk_was_low: bool,
     /// The rules for connections are to be published anew at the end of the step.
     rules_stale: bool,
-    /// So are the addresses of the other brokers.
-    addresses_stale: bool,
 }
 
 /// A request as it came.
@@ -201,10 +201,10 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             held: VecDeque::new(),
             moved: BTreeSet::new(),
+            addresses_stale: false,
             space: found.space,
             disk_was_low: false,
             rules_stale: false,
-            addresses_stale: false,
             config,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use quipu_core::broker::door::Effect;
 use quipu_core::ids::LogId;
+use quipu_core::storage::ops::StoreOp;
 
 use crate::claims::{Claim, Verdict};
 use crate::ghost::Ghost;
@@ -30,6 +32,15 @@ impl Claim for MarksAdvance {
         "high watermark and log start never go back"
     }
 
+    fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+        if let Effect::Store { op: StoreOp::Restart { log, at, .. }, .. } = effect
+            && let Some(marks) = self.seen[scene.server].get_mut(log)
+        {
+            *marks = begun_anew(*marks, at.0);
+        }
+        Ok(())
+    }
+
     fn stepped(&mut self, scene: &Scene<'_>, ghost: &Ghost) -> Verdict {
         let several = self.seen.len() > 1;
         let seen = &mut self.seen[scene.server];
@@ -55,6 +66,12 @@ impl Claim for MarksAdvance {
     }
 }
 
+/// The marks that a log must not go below, once it begins anew at an offset. Where there is nothing in it, it may go back to where the
+/// batch begins that its leader's log starts within.
+fn begun_anew((high, start): (i64, i64), at: i64) -> (i64, i64) {
+    if high == start { (high.min(at), start.min(at)) } else { (high, start) }
+}
+
 fn advances(topic: &str, partition: i32, before: (i64, i64), now: (i64, i64)) -> Verdict {
     if now.0 < before.0 {
         return Err(format!("{topic}-{partition}: the high watermark went from {} to {}", before.0, now.0));
@@ -67,7 +84,7 @@ fn advances(topic: &str, partition: i32, before: (i64, i64), now: (i64, i64)) ->
 
 #[cfg(test)]
 mod tests {
-    use super::advances;
+    use super::{advances, begun_anew};
 
     #[test]
     fn a_mark_that_goes_back_is_seen_and_one_that_stays_is_fine() {
@@ -75,5 +92,13 @@ mod tests {
         assert!(advances("t", 0, (5, 3), (5, 2)).is_err());
         assert!(advances("t", 0, (5, 3), (5, 3)).is_ok());
         assert!(advances("t", 0, (5, 3), (9, 5)).is_ok());
+    }
+
+    #[test]
+    fn a_log_with_nothing_in_it_may_begin_within_a_batch_and_no_other_goes_back() {
+        assert!(advances("t", 0, begun_anew((7, 7), 5), (5, 5)).is_ok());
+        assert!(advances("t", 0, begun_anew((7, 7), 5), (4, 4)).is_err());
+        assert!(advances("t", 0, begun_anew((8, 7), 5), (5, 5)).is_err());
+        assert!(advances("t", 0, begun_anew((7, 7), 9), (7, 7)).is_ok());
     }
 }
