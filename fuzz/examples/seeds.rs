@@ -101,7 +101,7 @@ fn peers() {
     }
     write("peer", "batch", &[&[1], &batch.to_bytes()[..]].concat());
     let (id, cluster) = (BrokerId(1), Some("A".to_owned()));
-    let me = Me { cluster, id, directory: [7; 16], incarnation: 9 };
+    let me = Me { cluster, id, directory: [7; 16], incarnation: 9, address: None };
     let greeting = |bytes: Vec<u8>| bytes[FRONT.len() + peer_frame::PREFIX_BYTES..].to_vec();
     write("peer", "hello", &[&[2][..], &greeting(me.hello(BrokerId(2)).to_bytes())].concat());
     write("peer", "welcome", &[&[3][..], &greeting(Reception::Welcome(me.welcome()).to_bytes())].concat());

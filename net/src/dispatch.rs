@@ -25,7 +25,9 @@ impl Driver {
                 Effect::Look { lookup, log, what, below } => self.look(lookup, Question { log, what, below }),
                 Effect::Note(note) => self.note(note),
                 Effect::Stopped => self.phases.reach(Phase::Stopped),
-                Effect::Store { .. } | Effect::Rules(_) => unreachable!("these are done under the lock"),
+                Effect::Store { .. } | Effect::Rules(_) | Effect::Peers(_) => {
+                    unreachable!("these are done under the lock")
+                }
                 Effect::Send { to, message } => self.peers().send(to, message),
                 Effect::Cluster(cluster) => self.peers().set_cluster(&cluster),
             }

@@ -117,12 +117,13 @@ impl Driver {
         let mut ring = false;
         for effect in locked.out.drain(..) {
             match effect {
-                // These two must take effect in the order of the steps, so they do under the lock.
+                // These must take effect in the order of the steps, so they do under the lock.
                 Effect::Store { lane, mark, op } => {
                     assert_eq!(lane, LANE, "the machine was told of one log directory only");
                     locked.ops.push((mark, op));
                 }
                 Effect::Rules(rules) => *self.rules.write().expect("no panic under this lock") = rules,
+                Effect::Peers(addresses) => self.peers().set_addresses(addresses),
                 other => effects.push(other),
             }
         }

@@ -43,7 +43,7 @@ pub struct NodeOptions {
     pub listeners: Vec<ListenerOptions>,
     /// What clients may take. [`Limits::of`] has what the configs say.
     pub limits: Limits,
-    /// Where other brokers connect (`quipu.peer.listen`). Needed when `quipu.voters` names others; a node alone opens no such port.
+    /// Where other brokers connect (`quipu.peer.listen`). Needed when `quipu.voters` names any; a node alone opens no such port.
     pub peer_listen: Option<SocketAddr>,
 }
 
@@ -116,7 +116,7 @@ impl Node {
     /// An address cannot be listened at ([`CannotListen`] is in it then), or the log directory died meanwhile.
     pub async fn start<D: Disk>(options: NodeOptions, store: Store<D>, found: Recovered) -> io::Result<Node> {
         let voters = options.config.voters.clone();
-        let is_alone = voters.keys().all(|id| *id == options.config.node_id);
+        let is_alone = options.config.is_alone();
         let reads = Arc::new(store.reader());
         let shell = Arc::new(Shell::new(options.limits, reads));
         let doors = bind(options.listeners).await?;
@@ -127,7 +127,7 @@ impl Node {
         let mut node = Node { driver: Arc::clone(&driver), local: Vec::new() };
         let entrances = node.entrances(doors)?;
         if !is_alone {
-            let why = "quipu.voters names other brokers, but there is no address to listen to them at";
+            let why = "quipu.voters names the voters of a cluster, but there is no address to listen to other brokers at";
             let listen =
                 options.peer_listen.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, why))?;
             let seed = me.incarnation;

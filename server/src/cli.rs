@@ -72,7 +72,11 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) peer_listen: Option<String>,
 
-    /// The brokers that elect the controller, this one too, alike for all [default: this broker alone] [env: QUIPU_VOTERS]
+    /// Where other brokers reach one that is not among the voters [default: that of --peer-listen] [env: QUIPU_PEER_ADVERTISE]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) peer_advertise: Option<String>,
+
+    /// The brokers that elect the controller, alike for all; others take part without a vote [default: this broker alone] [env: QUIPU_VOTERS]
     #[arg(long, value_name = "ID@HOST:PORT,...")]
     pub(crate) voters: Option<String>,
 

@@ -80,6 +80,7 @@ fn flags(args: &ServeArgs) -> Result<Vec<Given>, String> {
         ("--advertise", "advertised.listeners", args.advertise.clone()),
         ("--node-id", "node.id", args.node_id.map(|id| id.to_string())),
         ("--peer-listen", "quipu.peer.listen", args.peer_listen.clone()),
+        ("--peer-advertise", "quipu.peer.advertised", args.peer_advertise.clone()),
         ("--voters", "quipu.voters", args.voters.clone()),
     ];
     let given = all.into_iter().filter_map(|(flag, name, value)| {

@@ -205,8 +205,11 @@ fn cannot_start(e: &io::Error) -> String {
         return format!("cannot start: {e}");
     };
     let address = at.address;
-    let (flag, told) =
-        if at.is_for_peers { ("--peer-listen", "--voters") } else { ("--listen", "--advertise") };
+    let (flag, told) = if at.is_for_peers {
+        ("--peer-listen", "--voters (or --peer-advertise)")
+    } else {
+        ("--listen", "--advertise")
+    };
     match e.kind() {
         io::ErrorKind::AddrInUse => {
             format!(

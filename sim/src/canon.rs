@@ -61,8 +61,13 @@ impl Canon {
 
     /// With these voters, brokers and directories alike; for tests.
     pub fn formed(servers: usize) -> Canon {
+        Canon::formed_among(servers, servers)
+    }
+
+    /// With so many brokers, of which the first ones vote; for tests.
+    pub fn formed_among(servers: usize, voters: usize) -> Canon {
         let directories: Vec<Option<[u8; 16]>> = (0..servers).map(|id| Some([id as u8; 16])).collect();
-        let voters = directories.iter().flatten().copied().enumerate().collect();
+        let voters = directories.iter().flatten().copied().enumerate().take(voters).collect();
         Canon { voters, directories, ..Canon::new(servers) }
     }
 
@@ -148,6 +153,16 @@ impl Canon {
             }
         }
         self.looked[server] = self.looked[server].min(keep);
+    }
+
+    /// Whether a broker may have a vote, as far as is known who has.
+    pub fn may_vote(&self, server: usize) -> bool {
+        self.voters.is_empty() || self.voters.contains_key(&server)
+    }
+
+    /// Whether a disk of somebody who may vote has forgotten what was on it, without being empty.
+    pub fn voter_forgot(&self) -> bool {
+        (0..self.forgot.len()).any(|server| self.forgot[server] && self.may_vote(server))
     }
 
     /// Whether a majority of the voters has had a batch of this log on disk. The voters are those that the end of the log names.

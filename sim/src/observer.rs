@@ -198,6 +198,7 @@ impl UnderWay {
             | Effect::Rules(_)
             | Effect::Send { .. }
             | Effect::Cluster(_)
+            | Effect::Peers(_)
             | Effect::Stopped => {}
         }
     }

@@ -83,7 +83,13 @@ async fn talk(id: BrokerId, heard: Numbers, lives: Arc<Mutex<u64>>) {
         *lives += 1;
         *lives
     };
-    let me = Me { cluster: Some("A".to_owned()), id, directory: [id.0 as u8; 16], incarnation: life };
+    let me = Me {
+        cluster: Some("A".to_owned()),
+        id,
+        directory: [id.0 as u8; 16],
+        incarnation: life,
+        address: None,
+    };
     let other = BrokerId(3 - id.0);
     let options = PeerOptions {
         me,

@@ -1,8 +1,12 @@
-//! Where clients are told to find brokers, the controller and the coordinators of groups.
+//! Where clients are told to find brokers, the controller and the coordinators of groups, and where brokers find one another.
+
+use std::collections::BTreeMap;
 
 use crate::broker::Broker;
-use crate::broker::door::Client;
+use crate::broker::door::{Client, Effect};
+use crate::broker::turn::Turn;
 use crate::cluster::brokers::Endpoint;
+use crate::cluster::facts::Fact;
 use crate::cluster::names;
 use crate::ids::{BrokerId, LogId};
 
@@ -55,6 +59,26 @@ impl Broker {
         let log = LogId { topic: topic.id, partition: self.groups.shard_of(group) };
         let leader = self.controller.image().partition(log)?.leader?;
         self.reached_by(from).into_iter().find(|(id, ..)| *id == leader)
+    }
+
+    /// A fact is committed: it may say that a broker is reached elsewhere.
+    pub(super) fn hear_of_addresses(&mut self, fact: &Fact) {
+        self.addresses_stale |=
+            matches!(fact, Fact::BrokerRegistered { .. } | Fact::BrokerUnregistered { .. });
+    }
+
+    /// Tells where the other brokers are reached, if that has changed: the voters where the configs say, all others where they have
+    /// registered to be.
+    pub(super) fn tell_addresses(&mut self, turn: &mut Turn) {
+        let registered = self.controller.image().brokers().iter();
+        let at = registered.filter_map(|(id, r)| Some((*id, r.peer.as_ref()?)));
+        let at = at.map(|(id, peer)| (id, format!("{}:{}", peer.host, peer.port)));
+        let mut all: BTreeMap<BrokerId, String> = at.chain(self.config.voters.clone()).collect();
+        all.remove(&self.me);
+        if self.member.others != all {
+            self.member.others.clone_from(&all);
+            turn.out.push(Effect::Peers(all));
+        }
     }
 
     /// The id of the controller that clients are told: any broker takes what a controller decides.

@@ -1,5 +1,6 @@
 //! The one door of the machine: everything that goes in and everything that comes out, on one screen.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::caller::{Caller, Client};
@@ -122,6 +123,9 @@ pub enum Effect {
     },
     /// This broker belongs to that cluster, for good: those of another are strangers. Of a node alone nobody need be told.
     Cluster(String),
+    /// Where the other brokers are reached, as `host:port`, from now on: the voters that the configs name, and those that have registered.
+    /// A broker alone says nothing of the kind, and at the start the voters are all.
+    Peers(BTreeMap<BrokerId, String>),
     /// The rules by which connections check record batches have changed.
     Rules(Arc<Rules>),
     /// What happened, for logs, metrics and checkers. Changes nothing.

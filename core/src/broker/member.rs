@@ -1,6 +1,6 @@
 //! A broker as a member of its cluster: it registers, shows that it lives, and hands over before it stops.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::broker::Broker;
 use crate::broker::start::Phase;
@@ -24,6 +24,8 @@ pub(super) struct Member {
     pub(super) run: Incarnation,
     endpoints: Vec<Endpoint>,
     peer: PeerAddress,
+    /// Where the others are reached, as the links were told last.
+    pub(super) others: BTreeMap<BrokerId, String>,
     next_beat: Option<Instant>,
     /// Until when a stop waits for the hand-over.
     leaves_by: Option<Instant>,
@@ -38,14 +40,16 @@ pub(super) struct Member {
 impl Member {
     /// A member that nobody knows yet.
     pub(super) fn new(run: u64, config: &BrokerConfig) -> Member {
-        let voter = config.voters.get(&config.node_id).and_then(|address| address.rsplit_once(':'));
-        let (host, port) = voter.unwrap_or(("localhost", "0"));
+        let own = config.peer_address.as_deref().and_then(|address| address.rsplit_once(':'));
+        let (host, port) = own.unwrap_or(("localhost", "0"));
         let peer = PeerAddress { host: host.to_string(), port: port.parse().unwrap_or(0) };
+        let own = |(id, address): (&BrokerId, &String)| (*id, address.clone());
         let client = Endpoint { listener: "PLAINTEXT".into(), host: peer.host.clone(), port: 9092 };
         Member {
             run: Incarnation(run),
             endpoints: vec![client],
             peer,
+            others: config.voters.iter().filter(|(id, _)| **id != config.node_id).map(own).collect(),
             next_beat: None,
             leaves_by: None,
             refused: String::new(),

@@ -130,6 +130,8 @@ pub struct Broker {
     held: VecDeque<HeldRequest>,
     /// Logs whose high watermark has moved in this step.
     moved: BTreeSet<LogId>,
+    /// The addresses of the other brokers may have changed since the links were told of them.
+    addresses_stale: bool,
     /// Free and total bytes of the volume, as last heard.
     space: (u64, u64),
     disk_was_low: bool,
@@ -208,6 +210,7 @@ impl Broker {
             held: VecDeque::new(),
             hints: Hints::default(),
             moved: BTreeSet::new(),
+            addresses_stale: false,
             space: found.space,
             disk_was_low: false,
             rules_stale: false,
@@ -287,6 +290,9 @@ impl Broker {
             }
         }
         if !self.is_alone() {
+            if std::mem::take(&mut self.addresses_stale) {
+                self.tell_addresses(turn);
+            }
             self.serve_followers(turn);
             self.ask_leaders(turn);
         }

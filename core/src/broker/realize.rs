@@ -18,6 +18,7 @@ impl Broker {
     /// A fact is committed: does here what follows from it.
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
         self.learn_cluster(turn, fact);
+        self.hear_of_addresses(fact);
         if !self.is_ready() && !self.is_alone() {
             return self.start_once_unfenced(turn);
         }
@@ -62,6 +63,7 @@ impl Broker {
         if let Some(cluster) = self.controller.image().cluster_id().map(str::to_owned) {
             self.learn_cluster_id(turn, cluster);
         }
+        self.addresses_stale = true;
         if !self.is_ready() {
             return self.start_once_unfenced(turn);
         }

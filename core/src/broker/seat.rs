@@ -27,14 +27,16 @@ use crate::wire::error::ErrorCode;
 const SERVED_BYTES: usize = 1 << 20;
 
 impl Broker {
-    /// Whether this broker is a quorum of one.
+    /// Whether this broker is a cluster by itself. The only voter of a cluster that others may join is not.
     pub(super) fn is_alone(&self) -> bool {
-        self.config.voters.keys().all(|id| *id == self.me)
+        self.config.is_alone()
     }
 
     /// Takes the seat, once what this broker's disk has of the metadata is read back.
     pub(super) fn take_seat(&mut self, turn: &mut Turn) {
         self.find_cluster(turn);
+        // A snapshot may say of some.
+        self.addresses_stale = true;
         let me = Voter { id: self.me, directory: self.identity.directory_id };
         let election = match self.election_found(turn) {
             Ok(election) => election,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::cluster::ClusterConfig;
+use super::peers::{self, peer_address, voter};
 use super::settings::Settings;
 use super::topic::TopicConfig;
 use super::value::words;
@@ -58,8 +59,12 @@ pub struct BrokerConfig {
     pub partitions_per_page: i32,
     /// The metadata quorum.
     pub quorum: QuorumConfig,
-    /// The brokers that vote in it, with their peer addresses (`quipu.voters`); none: this one alone.
+    /// The brokers that vote in it, with their peer addresses (`quipu.voters`); none: this one alone. A broker that is not among them
+    /// takes part in all but the votes.
     pub voters: BTreeMap<BrokerId, String>,
+    /// Where other brokers reach this one, as `host:port`: its address among the voters, else `quipu.peer.advertised`, else
+    /// `quipu.peer.listen`. `None` where it is alone.
+    pub peer_address: Option<String>,
     /// Its part in a cluster.
     pub cluster: ClusterConfig,
     /// Consumer groups and their offsets.
@@ -159,7 +164,10 @@ impl BrokerConfig {
     /// What the settings come to. Settings are valid one by one; [`BrokerConfig::check`] looks at them together.
     pub fn new(settings: Settings) -> BrokerConfig {
         let s = &settings;
+        let voters: BTreeMap<BrokerId, String> =
+            words(s.get("quipu.voters").unwrap_or_default()).filter_map(voter).collect();
         BrokerConfig {
+            peer_address: peer_address(s, BrokerId(node_id(s)), &voters),
             topics: Arc::new(TopicConfig::of_broker(s)),
             node_id: BrokerId(node_id(s)),
             num_partitions: s.number("num.partitions"),
@@ -179,7 +187,7 @@ impl BrokerConfig {
                 fetch_timeout_ms: s.number("controller.quorum.fetch.timeout.ms"),
                 request_timeout_ms: s.number("controller.quorum.request.timeout.ms"),
             },
-            voters: words(s.get("quipu.voters").unwrap_or_default()).filter_map(voter).collect(),
+            voters,
             cluster: ClusterConfig::new(s),
             groups: GroupConfig::new(s),
             limits: Limits::new(s),
@@ -209,24 +217,8 @@ impl BrokerConfig {
         {
             wrong.push("max.connections.per.ip.overrides must be a list of address:limit".to_string());
         }
-        let named = words(self.settings.get("quipu.voters").unwrap_or_default()).count();
-        if named != self.voters.len() {
-            wrong.push("quipu.voters (--voters) must be a list of id@host:port, each id once".to_string());
-        } else if named > 0 && !self.voters.contains_key(&self.node_id) {
-            wrong.push(format!(
-                "quipu.voters (--voters) must name this broker too: node.id is {}",
-                self.node_id
-            ));
-        }
         wrong.extend(self.cluster.check());
-        let mut addresses = BTreeMap::new();
-        for (id, address) in &self.voters {
-            if let Some(other) = addresses.insert(address, id) {
-                wrong.push(format!(
-                    "quipu.voters (--voters) gives brokers {other} and {id} the same address, {address}"
-                ));
-            }
-        }
+        wrong.extend(peers::check(self));
         wrong.extend(self.topics.check().err());
         wrong
     }
@@ -240,6 +232,17 @@ impl BrokerConfig {
         let mut settings = (*self.settings).clone();
         let wrong = settings.set_dynamic(cluster, broker);
         (BrokerConfig::new(settings), wrong)
+    }
+
+    /// Whether this broker is a whole cluster by itself, in which nobody else can take part: no voters are named. One that is the only
+    /// voter may have others with it.
+    pub fn is_alone(&self) -> bool {
+        self.voters.is_empty()
+    }
+
+    /// Whether it is among the voters that are named; else it takes part without a vote (Kafka: `process.roles=broker`).
+    pub fn is_voter(&self) -> bool {
+        self.voters.contains_key(&self.node_id)
     }
 
     /// What was set.
@@ -294,15 +297,6 @@ fn node_id(s: &Settings) -> i32 {
     if s.get("node.id").is_none() && old >= 0 { old } else { s.number("node.id") }
 }
 
-/// `id@host:port`.
-fn voter(word: &str) -> Option<(BrokerId, String)> {
-    let (id, address) = word.split_once('@')?;
-    let (host, port) = address.rsplit_once(':')?;
-    let good = !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0);
-    let id = id.trim().parse().ok().filter(|id| *id >= 0 && good)?;
-    Some((BrokerId(id), address.to_string()))
-}
-
 /// `address:limit`; the address may hold colons itself.
 fn over(word: &str) -> Option<(String, u32)> {
     let (address, limit) = word.trim().rsplit_once(':')?;
@@ -344,27 +338,6 @@ mod tests {
         settings.set("max.connections.per.ip.overrides", "10.0.0.1:5,here").unwrap();
         let told = BrokerConfig::new(settings).check();
         assert_eq!(told.len(), 2, "{told:?}");
-    }
-
-    #[test]
-    fn voters_are_each_named_once_with_an_address_of_its_own_and_this_broker_is_one() {
-        let told = |id: &str, voters: &str| {
-            let mut settings = Settings::new();
-            settings.set("node.id", id).unwrap();
-            settings.set("quipu.voters", voters).unwrap();
-            BrokerConfig::new(settings).check().join("; ")
-        };
-        for good in ["", "2@a:9192", "1@a:9192,2@b:9192,3@[::1]:9192", " 1@a:9192, 2@a:9193 "] {
-            assert_eq!(told("2", good), "", "{good}");
-        }
-        for no_list in ["2", "2@a", "2@:9192", "2@a:0", "2@a:99999", "-2@a:9192", "x@a:9192", "2@a:1,2@b:1"] {
-            assert!(told("2", no_list).contains("a list of id@host:port, each id once"), "{no_list}");
-        }
-        for without in ["1@a:9192", "1@a:9192,3@c:9192"] {
-            assert!(told("2", without).contains("must name this broker too: node.id is 2"), "{without}");
-        }
-        let same = told("2", "1@a:9192,2@b:9192,3@b:9192");
-        assert!(same.contains("brokers 2 and 3 the same address, b:9192"), "{same}");
     }
 
     #[test]

@@ -217,6 +217,9 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_least(0)
         .doc("Leaders are put back for a broker when others lead more than so much of what it should lead."),
     unset("quipu.peer.listen", String).at_start().doc("Where other brokers connect; needs a cluster."),
+    unset("quipu.peer.advertised", String)
+        .at_start()
+        .doc("Where other brokers reach one that is not among the voters; the address that it listens at."),
     unset("quipu.voters", List).at_start().doc("The brokers that elect the controller, as id@host:port; this one alone."),
     // Synonyms without a section of their own.
     def("log.flush.scheduler.interval.ms", Long, FOREVER).at_least(0).ignored().doc("Default of flush.ms. Ignored."),

@@ -11,6 +11,7 @@ pub mod def;
 pub mod describe;
 pub mod known_table;
 pub mod nearest;
+mod peers;
 pub mod settings;
 pub mod topic;
 pub mod topic_table;

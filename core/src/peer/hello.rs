@@ -10,11 +10,13 @@ use crate::ids::BrokerId;
 use crate::peer::front::FRONT;
 
 /// The version of frames and messages that this release speaks.
-pub const SPEAKS: u16 = 1;
+pub const SPEAKS: u16 = 2;
 /// The versions that it reads.
-pub const READS: RangeInclusive<u16> = 1..=1;
+pub const READS: RangeInclusive<u16> = 2..=2;
 /// Bytes of the longest greeting or answer to one, without its length: whoever has not been welcomed gets no more memory.
 pub const LONGEST_GREETING: usize = 4096;
+/// Bytes of the longest address: a name in DNS, and a port.
+const LONGEST_ADDRESS: usize = 262;
 /// Characters of a refusal that are sent and shown.
 const LONGEST_REFUSAL: usize = 800;
 
@@ -29,6 +31,8 @@ pub struct Me {
     pub directory: [u8; 16],
     /// Which of its lives this is: no two have the same.
     pub incarnation: u64,
+    /// Where others reach it, as `host:port`; `None` if it is not known.
+    pub address: Option<String>,
 }
 
 /// What the broker that opens a stream says first.
@@ -46,6 +50,8 @@ pub struct Hello {
     pub incarnation: u64,
     /// Whom it wants to talk to.
     pub to: BrokerId,
+    /// Where the speaker is answered, as `host:port`: who hears of it for the first time has no other way to know.
+    pub address: Option<String>,
 }
 
 /// What the broker that was greeted says of itself, if it listens.
@@ -80,6 +86,7 @@ impl Me {
             directory: self.directory,
             incarnation: self.incarnation,
             to,
+            address: self.address.clone(),
         }
     }
 
@@ -94,19 +101,15 @@ impl Me {
     }
 }
 
-/// Whether a broker that greets may talk to this one. `expected` are all others that this one has an address of.
+/// Whether a broker that greets may talk to this one. `expected` are all others that this one has an address of; of any other, an address
+/// to answer it at is needed.
 ///
 /// # Errors
 /// Why not, for people on both sides, with the setting to look at.
 pub fn judge(hello: &Hello, me: &Me, expected: &BTreeSet<BrokerId>) -> Result<(), String> {
     let (from, id) = (hello.from, me.id);
     if !READS.contains(&hello.protocol) {
-        return Err(format!(
-            "broker {from} speaks version {} of the brokers' protocol, broker {id} reads {} to {}: upgrade the older one first",
-            hello.protocol,
-            READS.start(),
-            READS.end()
-        ));
+        return Err(other_version(hello.protocol));
     }
     one_cluster((from, &hello.cluster), (id, &me.cluster))?;
     if hello.to != id {
@@ -122,14 +125,34 @@ pub fn judge(hello: &Hello, me: &Me, expected: &BTreeSet<BrokerId>) -> Result<()
     if from == id {
         return Err(format!("two brokers have node.id={id}: give one of them another"));
     }
-    if !expected.contains(&from) {
-        let known: Vec<String> = expected.iter().map(ToString::to_string).collect();
-        return Err(format!(
-            "broker {id} knows no broker {from}, only [{}]: look at quipu.voters of broker {id}, and at node.id of the other",
-            known.join(", ")
-        ));
+    match &hello.address {
+        _ if expected.contains(&from) => Ok(()),
+        Some(address) if is_address(address) => Ok(()),
+        _ => {
+            let known: Vec<String> = expected.iter().map(ToString::to_string).collect();
+            Err(format!(
+                "broker {id} knows no broker {from}, only [{}], and is not told where to answer it: look at quipu.voters of broker \
+                 {id}, and at node.id, quipu.peer.advertised and quipu.peer.listen of the other",
+                known.join(", ")
+            ))
+        }
     }
-    Ok(())
+}
+
+/// Whether it can be dialled, and is short enough to be kept.
+fn is_address(text: &str) -> bool {
+    let parts = text.rsplit_once(':');
+    text.len() <= LONGEST_ADDRESS
+        && !text.contains(char::is_whitespace)
+        && parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0))
+}
+
+fn other_version(version: u16) -> String {
+    format!(
+        "the other broker speaks version {version} of the brokers' protocol, this one reads {} to {}: upgrade the older one first",
+        READS.start(),
+        READS.end()
+    )
 }
 
 /// Whether the broker that answered is the one that was meant.
@@ -167,9 +190,12 @@ impl Hello {
     /// Reads a greeting: what follows the front and the length.
     ///
     /// # Errors
-    /// It is none.
+    /// It is none, or one of another version.
     pub fn read(bytes: &[u8]) -> Result<Hello, String> {
-        whole(bytes)
+        match postcard::take_from_bytes::<u16>(bytes) {
+            Ok((version, _)) if !READS.contains(&version) => Err(other_version(version)),
+            _ => whole(bytes),
+        }
     }
 }
 

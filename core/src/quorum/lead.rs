@@ -121,7 +121,10 @@ impl Quorum {
         let far = |id: &BrokerId| leading.progress.get(id).map_or(Offset(0), |p| p.flushed);
         let mut successors = self.voters.others(me);
         successors.sort_by_key(|id| std::cmp::Reverse(far(id)));
-        for id in successors.clone() {
+        // Observers look for the next leader at once, too.
+        let observers = leading.progress.keys().filter(|id| !successors.contains(id)).copied();
+        let told: Vec<BrokerId> = successors.iter().copied().chain(observers).collect();
+        for id in told {
             self.ask(id, Question::End { successors: successors.clone() }, out);
         }
         self.step_down(now, out);

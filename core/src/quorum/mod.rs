@@ -241,13 +241,18 @@ impl Quorum {
     /// Nobody listens where a node is reached. If it leads, this one does not wait for its silence to become too long: the voters
     /// stand for election one after the other. If it still leads a majority, nobody is elected (KIP-996).
     pub fn lost(&mut self, now: Instant, node: BrokerId) {
-        let others = self.voters.others(node);
-        let Some(place) = others.iter().position(|id| *id == self.config.me.id) else { return };
-        if matches!(&self.role, Role::Following(following) if following.leader() == node) {
-            let turns = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
-            self.role =
-                Role::Unattached { until: now + self.config.times.election / TURNS * turns, named: false };
+        if !matches!(&self.role, Role::Following(following) if following.leader() == node) {
+            return;
         }
+        let others = self.voters.others(node);
+        self.role = match others.iter().position(|id| *id == self.config.me.id) {
+            Some(place) => {
+                let turns = u32::try_from(place).unwrap_or(u32::MAX).saturating_add(1);
+                Role::Unattached { until: now + self.config.times.election / TURNS * turns, named: false }
+            }
+            // Without a vote it asks around.
+            None => self.unattached(now),
+        };
     }
 
     /// What came out of this room has been carried out, or the log has changed: an append, a sync.
@@ -330,9 +335,16 @@ impl Quorum {
         self.asked
     }
 
-    /// It waits for a leader.
+    /// It waits for a leader. An observer need not wait: it asks around.
     fn unattached(&self, now: Instant) -> Role {
-        Role::Unattached { until: self.patience(now), named: false }
+        let until = if self.is_voter() { self.patience(now) } else { now + self.asks_after() };
+        Role::Unattached { until, named: false }
+    }
+
+    /// How long an observer waits before it asks anew who leads: well within the time that voters need to elect somebody, so that a
+    /// new leader hears of it long before it would count as gone.
+    fn asks_after(&self) -> Duration {
+        self.config.times.request.min(self.config.times.election) / 4
     }
 
     /// Until when this node waits for a leader, this time.

@@ -59,13 +59,11 @@ impl Quorum {
         self.count_votes(now, log, out);
     }
 
-    /// An observer asks one voter after the other: who leads says so, and who does not says who does.
+    /// An observer asks all voters: who leads says so, and who does not says who does.
     fn ask_around(&mut self, now: Instant, log: &Log, out: &mut Vec<Output>) {
-        self.role = Role::Unattached { until: now + self.config.times.request, named: false };
-        let others = self.voters.others(self.config.me.id);
-        if !others.is_empty() {
-            let next = others[self.attempts as usize % others.len()];
-            self.ask(next, Question::Fetch(self.fetch(log)), out);
+        self.role = Role::Unattached { until: now + self.asks_after(), named: false };
+        for voter in self.voters.others(self.config.me.id) {
+            self.ask(voter, Question::Fetch(self.fetch(log)), out);
         }
     }
 

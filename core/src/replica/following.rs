@@ -87,7 +87,8 @@ impl Following {
     fn take(&mut self, records: Vec<Batch>, high: Offset, start: Offset, log: &Log) -> Vec<Step> {
         self.reconciled = true;
         let mut steps = Vec::new();
-        let mut tip = Tip::of(log);
+        let within = begins_within(&records, log);
+        let mut tip = within.map_or(Tip::of(log), |end| Tip { end, ..Tip::of(log) });
         let good = records.into_iter().take_while(|batch| {
             let header = batch.header();
             let follows = header.base_offset == tip.end
@@ -97,15 +98,17 @@ impl Following {
             follows
         });
         let good: Vec<Batch> = good.collect();
+        let within = within.filter(|_| !good.is_empty());
+        steps.extend(within.map(Step::Restart));
         if !good.is_empty() {
             steps.push(Step::Take(good));
         }
         // What the leader has committed is so here up to where this log agrees with its own.
         let high = high.min(tip.end).max(log.high());
-        if high > log.high() {
+        if high > within.unwrap_or(log.high()) {
             steps.push(Step::Commit(high));
         }
-        if start.min(high) > log.start() {
+        if start.min(high) > within.unwrap_or(log.start()) {
             steps.push(Step::Start(start.min(high)));
         }
         steps
@@ -138,4 +141,12 @@ impl Following {
     pub fn is_reconciled(&self) -> bool {
         self.reconciled
     }
+}
+
+/// The first offset of these records, if the log, which is empty, begins in the middle of their first batch: the leader's does, where
+/// records were deleted, and nobody has half a batch (Kafka: `Partition.appendRecordsToFollowerOrFutureReplica`).
+fn begins_within(records: &[Batch], log: &Log) -> Option<Offset> {
+    let first = records.first()?.header();
+    let is_within = first.base_offset < log.end() && log.end() < first.next_offset();
+    (log.start() == log.end() && is_within).then_some(first.base_offset)
 }

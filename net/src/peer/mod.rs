@@ -64,6 +64,8 @@ pub struct PeerLimits {
     pub queue_wait: Duration,
     /// Accepted connections that have not greeted yet.
     pub unfinished: usize,
+    /// Brokers without a known address that are answered where they say they are.
+    pub guests: usize,
     /// How long a greeting and its answer may take.
     pub handshake: Duration,
     /// How long it may take to connect.
@@ -86,6 +88,7 @@ impl Default for PeerLimits {
             queue_bytes: 32 << 20,
             queue_wait: Duration::from_secs(2),
             unfinished: 64,
+            guests: 64,
             handshake: Duration::from_secs(5),
             connect: Duration::from_secs(3),
             keep_alive: Duration::from_secs(1),
@@ -160,7 +163,8 @@ impl Peers {
     }
 
     /// Takes note of where the others are from now on: links to those no longer among them end in both directions, new ones begin,
-    /// and one whose address has changed begins anew with what waited for it.
+    /// and one whose address has changed begins anew with what waited for it. A broker that is not among them, and that has said
+    /// itself where it is, is linked for as long as it speaks.
     pub fn set_addresses(&self, addresses: BTreeMap<BrokerId, String>) {
         self.shared.set_addresses(addresses);
     }

@@ -37,6 +37,8 @@ pub(super) struct Shared {
 struct Around {
     me: Me,
     links: BTreeMap<BrokerId, Arc<Link>>,
+    /// Those of the links that are to brokers which have no known address, and have said where they are: for as long as they speak.
+    guests: BTreeSet<BrokerId>,
     /// Who speaks to this broker.
     voices: BTreeMap<BrokerId, Voice>,
 }
@@ -64,6 +66,18 @@ impl Drop for Ear {
         let mut around = self.shared.around();
         if around.voices.get(&self.from).is_some_and(|voice| Arc::ptr_eq(&voice.end, &self.end)) {
             around.voices.remove(&self.from);
+            around.forget_guest(self.from);
+        }
+    }
+}
+
+impl Around {
+    /// Nobody listens to this broker any more where it said it was.
+    fn forget_guest(&mut self, id: BrokerId) {
+        if self.guests.remove(&id)
+            && let Some(link) = self.links.remove(&id)
+        {
+            link.end.notify_one();
         }
     }
 }
@@ -71,7 +85,7 @@ impl Drop for Ear {
 impl Shared {
     /// Must be called within the runtime that the links are to live in.
     pub(super) fn new((me, limits, seed): (Me, PeerLimits, u64), deliver: Weak<Deliver>) -> Shared {
-        let around = Around { me, links: BTreeMap::new(), voices: BTreeMap::new() };
+        let around = Around { me, links: BTreeMap::new(), guests: BTreeSet::new(), voices: BTreeMap::new() };
         Shared {
             limits,
             seed,
@@ -117,20 +131,11 @@ impl Shared {
     pub(super) fn set_addresses(self: &Arc<Shared>, mut addresses: BTreeMap<BrokerId, String>) {
         let mut around = self.around();
         addresses.remove(&around.me.id);
-        around.links.retain(|to, link| {
-            let stays = addresses.contains_key(to);
-            if !stays {
-                link.end.notify_one();
-            }
-            stays
-        });
-        around.voices.retain(|from, voice| {
-            let stays = addresses.contains_key(from);
-            if !stays {
-                voice.end.notify_one();
-            }
-            stays
-        });
+        let Around { links, guests, voices, .. } = &mut *around;
+        guests.retain(|guest| !addresses.contains_key(guest));
+        let stays = |id: &BrokerId| addresses.contains_key(id) || guests.contains(id);
+        links.extract_if(.., |to, _| !stays(to)).for_each(|(_, link)| link.end.notify_one());
+        voices.extract_if(.., |from, _| !stays(from)).for_each(|(_, voice)| voice.end.notify_one());
         for (to, address) in addresses {
             let is_same = around.links.get(&to).is_some_and(|link| link.address == address);
             if !is_same {
@@ -148,6 +153,9 @@ impl Shared {
         around.me.cluster = Some(cluster.to_owned());
         for voice in std::mem::take(&mut around.voices).into_values() {
             voice.end.notify_one();
+        }
+        for guest in around.guests.clone() {
+            around.forget_guest(guest);
         }
         let all: Vec<(BrokerId, String)> =
             around.links.iter().map(|(to, link)| (*to, link.address.clone())).collect();
@@ -178,6 +186,7 @@ impl Shared {
         let mut around = self.around();
         let expected: BTreeSet<BrokerId> = around.links.keys().copied().collect();
         hello::judge(hello, &around.me, &expected)?;
+        self.take_in(&mut around, hello)?;
         let (from, end, incarnation) = (hello.from, Arc::new(Notify::new()), hello.incarnation);
         let mut voice = Voice { end: Arc::clone(&end), incarnation, replaced: None };
         let mut is_doubled = false;
@@ -189,6 +198,25 @@ impl Shared {
         }
         around.voices.insert(from, voice);
         Ok(Ear { shared: Arc::clone(self), from, end, is_doubled })
+    }
+
+    /// Answers a broker without a known address where it says that it is, until one is known, or it speaks no more.
+    fn take_in(self: &Arc<Shared>, around: &mut Around, hello: &Hello) -> Result<(), String> {
+        let from = hello.from;
+        let is_known = around.links.contains_key(&from) && !around.guests.contains(&from);
+        let Some(address) = hello.address.as_ref().filter(|_| !is_known) else { return Ok(()) };
+        if around.links.get(&from).is_some_and(|link| link.address == *address) {
+            return Ok(());
+        }
+        if around.guests.len() >= self.limits.guests && !around.guests.contains(&from) {
+            return Err(format!(
+                "broker {} does not know broker {from}, and has taken in {} others that it does not know",
+                around.me.id, self.limits.guests
+            ));
+        }
+        around.guests.insert(from);
+        self.begin(around, from, address.clone());
+        Ok(())
     }
 
     /// Whether anything is on its way out.

@@ -12,21 +12,19 @@ use crate::listeners::Endpoint;
 const KAFKAS: [&str; 2] = ["controller.quorum.voters", "controller.quorum.bootstrap.servers"];
 
 /// Where other brokers are to connect: `quipu.peer.listen`, else the address that `quipu.voters` has for this one. `None` when it is
-/// alone. The configs have been checked by themselves.
+/// alone, or not told where it is reached. The configs have been checked by themselves.
 pub(super) fn listen(config: &BrokerConfig) -> Result<Option<Endpoint>, String> {
     kafkas_names(config)?;
     let given = config.settings().get("quipu.peer.listen").filter(|address| !address.is_empty());
-    if config.voters.len() < 2 {
+    if config.is_alone() {
         return match given {
-            Some(_) if config.voters.is_empty() => {
-                Err("quipu.peer.listen (--peer-listen) is for other brokers, and no others are named: name all of them in \
-                     quipu.voters (--voters), this one too, or leave it out"
-                    .to_string())
-            }
-            _ => Ok(None),
+            Some(_) => Err("quipu.peer.listen (--peer-listen) is for other brokers, and no others are named: name those that elect \
+                            the controller in quipu.voters (--voters), or leave it out"
+                .to_string()),
+            None => Ok(None),
         };
     }
-    let Some(own) = config.voters.get(&config.node_id) else { return Ok(None) };
+    let Some(own) = &config.peer_address else { return Ok(None) };
     let (name, address) = match given {
         Some(address) => ("quipu.peer.listen (--peer-listen)", address),
         None => ("quipu.voters (--voters)", own.as_str()),

@@ -92,15 +92,27 @@ fn a_broker_listens_to_others_where_they_look_for_it_unless_told_otherwise() {
     assert_eq!(peer_listen(&[VOTERS, ("node.id", "2")]).as_deref(), Some("10.0.0.2:9192"));
     let everywhere = [VOTERS, ("quipu.peer.listen", ":9192")];
     assert_eq!(peer_listen(&everywhere).as_deref(), Some("0.0.0.0:9192"));
-    for alone in [&[][..], &[("quipu.voters", "1@127.0.0.1:9192")]] {
-        assert_eq!(peer_listen(alone), None, "{alone:?}");
-    }
+    let only = [("quipu.voters", "1@127.0.0.1:9192")];
+    assert_eq!(peer_listen(&only).as_deref(), Some("127.0.0.1:9192"), "others may join it");
+    assert_eq!(peer_listen(&[]), None);
+    let observer = [VOTERS, ("node.id", "3"), ("quipu.peer.listen", "10.0.0.3:9192")];
+    assert_eq!(peer_listen(&observer).as_deref(), Some("10.0.0.3:9192"));
+    let behind =
+        [VOTERS, ("node.id", "3"), ("quipu.peer.listen", ":9192"), ("quipu.peer.advertised", "c:9192")];
+    assert_eq!(peer_listen(&behind).as_deref(), Some("0.0.0.0:9192"));
 }
 
 #[test]
 fn what_is_wrong_with_a_cluster_is_told_with_what_to_do() {
-    assert!(told(&[VOTERS, ("node.id", "3")]).contains("must name this broker too: node.id is 3"));
-    assert!(told(&[("quipu.peer.listen", "127.0.0.1:9192")]).contains("name all of them in quipu.voters"));
+    let stranger = told(&[VOTERS, ("node.id", "3")]);
+    assert!(stranger.contains("broker 3 (node.id) is not among the voters (1, 2)"), "{stranger}");
+    assert!(stranger.contains("set --peer-listen") && stranger.lines().count() == 1, "{stranger}");
+    let everywhere = told(&[VOTERS, ("node.id", "3"), ("quipu.peer.listen", ":9192")]);
+    assert!(everywhere.contains("set --peer-advertise"), "{everywhere}");
+    assert!(
+        told(&[("quipu.peer.listen", "127.0.0.1:9192")])
+            .contains("name those that elect the controller in quipu.voters")
+    );
     assert!(
         told(&[VOTERS, ("quipu.peer.listen", "10.0.0.1:0")]).contains("look for this one at 10.0.0.1:9192")
     );

@@ -14,6 +14,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("LISTEN", "listeners"),
     ("ADVERTISE", "advertised.listeners"),
     ("PEER_LISTEN", "quipu.peer.listen"),
+    ("PEER_ADVERTISE", "quipu.peer.advertised"),
     ("VOTERS", "quipu.voters"),
 ];
 

@@ -7,7 +7,7 @@ use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Client, Effect};
 use quipu_core::config::{BrokerConfig, Settings};
 use quipu_core::exchange::replies::Replies;
-use quipu_core::ids::{ConnId, Mark};
+use quipu_core::ids::{BrokerId, ConnId, Mark};
 use quipu_core::record::check::Rules;
 use quipu_core::storage::Store;
 use quipu_core::storage::ops::{Recovered, StoreOp};
@@ -16,7 +16,7 @@ use quipu_core::wire;
 
 use super::agenda::Moment;
 use super::network::LinkId;
-use super::server::PORT;
+use super::server::{PORT, peer_address};
 use super::streams::Streams;
 use crate::disk::SimDisk;
 
@@ -29,6 +29,8 @@ pub(super) struct Process {
     pub(super) sessions: BTreeMap<ConnId, Session>,
     /// Its own streams to other brokers, and theirs to it.
     pub(super) streams: Streams,
+    /// Where it was told that the others are.
+    pub(super) addresses: BTreeMap<BrokerId, String>,
     pub(super) accepted: u64,
     pub(super) queue: Vec<(Mark, StoreOp)>,
     /// The round that the disk is at.
@@ -60,6 +62,7 @@ pub(super) fn settings(configs: &[(String, String)]) -> Settings {
 impl Process {
     pub(super) fn new(config: BrokerConfig, seed: u64, store: Store<SimDisk>, found: Recovered) -> Process {
         Process {
+            addresses: config.voters.clone(),
             broker: Broker::new(config, seed, found),
             reader: store.reader(),
             store,
@@ -74,6 +77,13 @@ impl Process {
             out: wire::Out::new(),
             stopped: false,
         }
+    }
+
+    /// Whether it can say something to another broker: it was told where that is, or is spoken to by it.
+    pub(super) fn reaches(&self, to: usize) -> bool {
+        let id = to + 1;
+        let known = self.addresses.get(&BrokerId(id as i32));
+        known == Some(&peer_address(id)) || self.streams.is_heard(to)
     }
 
     /// Whether a connection is there, under that name.

@@ -28,6 +28,11 @@ use crate::watch::{Scene, Watch};
 /// The port that every broker listens on.
 pub const PORT: u16 = 9092;
 
+/// Where the other brokers reach the one with this id.
+pub fn peer_address(id: usize) -> String {
+    format!("broker-{id}:9192")
+}
+
 /// A machine that a broker runs on.
 pub struct Server {
     /// Its number.
@@ -379,6 +384,7 @@ impl Server {
             Effect::Send { to, message } => self.say(around, to, &message),
             // Its links carry what is said whatever the cluster is called.
             Effect::Cluster(_) => {}
+            Effect::Peers(addresses) => process.addresses = addresses,
             Effect::Note(note) => self.note(around, &note),
             Effect::Stopped => process.stopped = true,
         }

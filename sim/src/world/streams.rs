@@ -98,6 +98,11 @@ impl Streams {
         self.heard.get(&link).copied()
     }
 
+    /// Whether another broker speaks to this one.
+    pub(super) fn is_heard(&self, from: usize) -> bool {
+        self.heard.values().any(|speaker| *speaker == from)
+    }
+
     /// A stream is gone. Where it went, if it was one of its own.
     pub(super) fn lost(&mut self, link: LinkId, seed: u64) -> Option<Fall> {
         self.heard.remove(&link);

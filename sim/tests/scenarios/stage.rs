@@ -181,7 +181,7 @@ impl Process {
             }
             Effect::Close { reason, .. } => told.push(format!("the connection is closed: {reason}")),
             Effect::Note(note) => told.extend(shown::note(&self.broker, &note)),
-            Effect::Rules(_) | Effect::Send { .. } | Effect::Cluster(_) => {}
+            Effect::Rules(_) | Effect::Send { .. } | Effect::Cluster(_) | Effect::Peers(_) => {}
             Effect::Stopped => told.push("it has stopped".into()),
         }
     }

@@ -17,10 +17,10 @@ use crate::peer::{self, PATIENCE, me};
 
 const ALL: [i32; 3] = [1, 2, 3];
 
-/// Three machines on an address of this test's own: Linux gives a process all of 127.0.0.0/8, so no other one has taken the ports.
+/// Four machines, three of which are to vote, on an address of this test's own: Linux gives a process all of 127.0.0.0/8, so no other one has taken the ports.
 struct Site {
     ip: Ipv4Addr,
-    disks: [SimDisk; 3],
+    disks: [SimDisk; 4],
     lives: u64,
 }
 
@@ -36,7 +36,7 @@ impl Site {
         static NEXT: AtomicU8 = AtomicU8::new(1);
         let [.., a, b] = (std::process::id() % (250 * 250)).to_be_bytes();
         let ip = Ipv4Addr::new(127, a.max(1), b, NEXT.fetch_add(1, Ordering::Relaxed));
-        Site { ip, disks: [1, 2, 3].map(SimDisk::new), lives: 0 }
+        Site { ip, disks: [1, 2, 3, 4].map(SimDisk::new), lives: 0 }
     }
 
     fn peer_address(&self, id: i32) -> SocketAddr {
@@ -44,10 +44,15 @@ impl Site {
     }
 
     fn config(&self, id: i32) -> BrokerConfig {
+        self.config_among(id, &ALL)
+    }
+
+    fn config_among(&self, id: i32, voters: &[i32]) -> BrokerConfig {
         let mut settings = Settings::new();
-        let voters = ALL.map(|id| format!("{id}@{}", self.peer_address(id))).join(",");
+        let named: Vec<String> = voters.iter().map(|id| format!("{id}@{}", self.peer_address(*id))).collect();
         settings.set("node.id", &id.to_string()).unwrap();
-        settings.set("quipu.voters", &voters).unwrap();
+        settings.set("quipu.voters", &named.join(",")).unwrap();
+        settings.set("quipu.peer.listen", &self.peer_address(id).to_string()).unwrap();
         BrokerConfig::new(settings)
     }
 
@@ -218,4 +223,76 @@ fn a_node_alone_opens_no_port_for_others() {
     assert_eq!((alone.node().phase(), alone.node().peer_addr()), (Phase::Ready, None));
     std::net::TcpListener::bind(site.peer_address(1)).expect("nobody listens there");
     assert_eq!(alone.leader().map(|(_, leader)| leader), Some(BrokerId(1)));
+}
+
+/// Waits until these answer clients.
+fn ready(members: &[Member]) {
+    wait_until("all are ready", || members.iter().all(|m| m.node().phase() == Phase::Ready));
+}
+
+/// Waits until these, and nobody else, are linked to one another.
+fn linked(members: &[Member]) {
+    let ids: BTreeSet<i32> = members.iter().map(|m| m.id).collect();
+    wait_until("all are linked", || {
+        members.iter().all(|m| {
+            let up: BTreeSet<i32> =
+                m.node().links().iter().filter(|(_, link)| link.is_up).map(|(id, _)| id.0).collect();
+            up.union(&[m.id].into()).copied().collect::<BTreeSet<i32>>() == ids
+        })
+    });
+}
+
+#[test]
+fn a_node_without_a_vote_joins_goes_and_comes_back_and_all_are_linked_to_it() {
+    let mut site = Site::new();
+    let mut members = site.start_all();
+    let (epoch, leader, cluster) = agreed(&members, None);
+    members.push(site.start(4));
+    assert_eq!(agreed(&members, None), (epoch, leader, cluster.clone()), "it has learnt all that");
+    ready(&members);
+    linked(&members);
+    members.pop();
+    members.push(site.start(4));
+    assert_eq!(agreed(&members, None).2, cluster);
+    ready(&members);
+    linked(&members);
+}
+
+#[test]
+fn one_voter_is_enough_for_a_cluster_that_others_join() {
+    let mut site = Site::new();
+    let mut members: Vec<Member> = [2, 1, 4]
+        .into_iter()
+        .map(|id| {
+            let config = site.config_among(id, &[1]);
+            site.try_start(config).unwrap()
+        })
+        .collect();
+    let (_, leader, cluster) = agreed(&members, None);
+    assert_eq!((leader, cluster.as_str()), (BrokerId(1), "made-up-by-1"));
+    ready(&members);
+    linked(&members);
+    members.retain(|m| m.id != 1);
+    let config = site.config_among(1, &[1]);
+    members.push(site.try_start(config).unwrap());
+    assert_eq!(agreed(&members, None).2, cluster);
+    linked(&members);
+}
+
+#[test]
+fn a_node_that_was_a_cluster_by_itself_is_refused_with_what_to_do() {
+    let mut site = Site::new();
+    let mut settings = Settings::new();
+    settings.set("node.id", "4").unwrap();
+    drop(site.try_start(BrokerConfig::new(settings)).unwrap());
+    let members = site.start_all();
+    agreed(&members, None);
+    let other = site.start(4);
+    wait_until("all have turned it away", || {
+        let links = other.node().links();
+        let told = |why: &str| why.contains("made-up-by-4") && why.contains("empty data directory");
+        links.len() == 3 && links.values().all(|link| link.trouble.as_deref().is_some_and(told))
+    });
+    assert_eq!(other.node().phase(), Phase::Starting);
+    assert!(members.iter().all(|m| !m.node().links().contains_key(&BrokerId(4))));
 }

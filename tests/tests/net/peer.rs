@@ -37,6 +37,7 @@ pub(crate) fn me(id: i32, cluster: &str) -> Me {
         id: BrokerId(id),
         directory: [id as u8; 16],
         incarnation: id as u64,
+        address: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Brokers talk with one another, and with nobody else.
 
+use std::io::Read;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -283,4 +284,57 @@ fn what_a_broker_says_last_is_heard_before_its_links_end() {
     assert_eq!((a.link(b.id).waiting, a.counts().sent), (0, 2001));
     drop(a);
     assert!((1..=2000).all(|n| number(&b.hear().1) == n));
+}
+
+#[test]
+fn a_broker_that_is_not_known_is_answered_where_it_says_it_is_for_as_long_as_it_speaks() {
+    let (broker, _mute) = listening(|limits| limits.guests = 1);
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = |id: i32| Me { address: Some(door.local_addr().unwrap().to_string()), ..me(id, "A") };
+    let speak = |id: i32| {
+        let mut stranger = Stranger::connect(broker.address);
+        stranger.say(&at(id).hello(broker.id).to_bytes());
+        let reception = stranger.reception();
+        (stranger, reception)
+    };
+    let (voice, reception) = speak(9);
+    assert!(matches!(reception, Reception::Welcome(_)), "{reception:?}");
+    let mut link = Stranger::over(door.accept().unwrap().0);
+    assert_eq!(Hello::read(&link.greeting()), Ok(me(2, "A").hello(BrokerId(9))));
+    link.say(&Reception::Welcome(at(9).welcome()).to_bytes());
+    broker.send(BrokerId(9), numbered(5));
+    let mut said = vec![0; bytes(&numbered(5)).len()];
+    link.0.read_exact(&mut said).unwrap();
+    assert_eq!(said, bytes(&numbered(5)));
+    // The others are where they were: that says nothing of it.
+    broker.know(&[(BrokerId(1), door.local_addr().unwrap())]);
+    assert!(broker.link(BrokerId(9)).is_up);
+    let (_, reception) = speak(8);
+    let Reception::Refused(why) = reception else { panic!("one too many was taken in") };
+    assert!(why.contains("has taken in 1 others"), "{why}");
+    drop(voice);
+    broker.wait_until("it is forgotten", |broker| !broker.peers().links().contains_key(&BrokerId(9)));
+    assert!(link.is_closed());
+}
+
+#[test]
+fn a_broker_that_was_taken_in_keeps_its_link_once_it_is_known() {
+    let (broker, _mute) = listening(|_| {});
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = door.local_addr().unwrap();
+    let newcomer = Me { address: Some(address.to_string()), ..me(9, "A") };
+    let mut voice = Stranger::connect(broker.address);
+    voice.say(&newcomer.hello(broker.id).to_bytes());
+    assert!(matches!(voice.reception(), Reception::Welcome(_)));
+    let mut link = Stranger::over(door.accept().unwrap().0);
+    link.greeting();
+    link.say(&Reception::Welcome(newcomer.welcome()).to_bytes());
+    broker.wait_until("it is up", |broker| broker.link(BrokerId(9)).is_up);
+    broker.know(&[(BrokerId(9), address)]);
+    drop(voice);
+    // Whoever greets next is heard after that one was forgotten.
+    let (_other, reception) = Stranger::greet(9, &broker);
+    assert!(matches!(reception, Reception::Welcome(_)));
+    assert!(broker.link(BrokerId(9)).is_up, "it is the same link");
+    assert_eq!(broker.counts().linked, 1);
 }

@@ -99,7 +99,7 @@ fn whichever_broker_is_asked_the_active_controller_answers() {
             found.current_voters.iter().map(|v| (v.replica_id, v.log_end_offset, v.replica_directory_id));
         assert_eq!(ends.collect::<Vec<_>>(), [1, 2, 3].map(|id| (id, end, [id as u8; 16])));
         let hosts = told.nodes.iter().map(|n| (n.node_id, n.listeners[0].host.as_str()));
-        assert_eq!(hosts.collect::<Vec<_>>(), [(1, "a"), (2, "b"), (3, "c")]);
+        assert_eq!(hosts.collect::<Vec<_>>(), [(1, "host-1"), (2, "host-2"), (3, "host-3")]);
         let wall = trio.rigs[leader].now.wall.0;
         let silent = |v: &ReplicaState| wall - v.last_fetch_timestamp.min(v.last_caught_up_timestamp);
         let silent: Vec<i64> = found.current_voters.iter().map(silent).collect();

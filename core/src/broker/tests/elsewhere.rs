@@ -45,7 +45,7 @@ fn a_producer_that_asks_a_follower_is_told_the_leader_its_epoch_and_where_it_is(
     assert_eq!(hint.error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
     assert_eq!((hint.current_leader.leader_id, hint.current_leader.leader_epoch), (leader as i32 + 1, epoch));
     let nodes: Vec<_> = told.node_endpoints.iter().map(|n| (n.node_id, n.host.as_str(), n.port)).collect();
-    assert_eq!(nodes, [(leader as i32 + 1, ["a", "b", "c"][leader], 9092)]);
+    assert_eq!(nodes, [(leader as i32 + 1, ["host-1", "host-2", "host-3"][leader], 9092)]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod fetching;
 mod finding;
 mod groups;
 mod moving;
+mod observers;
 mod quorum;
 mod reading;
 mod replicas;
@@ -71,6 +72,8 @@ struct Rig {
     notes: Vec<Note>,
     /// The cluster that it was told to belong to.
     cluster: Option<String>,
+    /// Where it was told that the other brokers are.
+    addresses: BTreeMap<BrokerId, String>,
     /// What was said to other brokers and is not delivered yet.
     sent: Vec<(BrokerId, PeerMessage)>,
     /// Questions to time indexes that are not answered yet.
@@ -139,6 +142,7 @@ impl Rig {
             stopped: false,
             notes: Vec::new(),
             cluster: None,
+            addresses: BTreeMap::new(),
             sent: Vec::new(),
             looks: Vec::new(),
         }
@@ -168,6 +172,7 @@ impl Rig {
             Effect::Look { lookup, what, .. } => self.looks.push((lookup, what)),
             Effect::Send { to, message } => self.sent.push((to, message)),
             Effect::Cluster(id) => self.cluster = Some(id),
+            Effect::Peers(addresses) => self.addresses = addresses,
             Effect::Rules(_) => {}
             Effect::Stopped => {
                 assert!(!self.stopped, "it says twice that it has stopped");

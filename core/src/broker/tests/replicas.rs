@@ -36,12 +36,12 @@ pub(super) fn create(trio: &mut Trio, at: usize, name: &str, partitions: i32) {
     assert_eq!(made.topics[0].error_code, ErrorCode::NONE, "{:?}", made.topics[0].error_message);
 }
 
-fn leader_of(trio: &Trio, at: usize, log: LogId) -> Option<usize> {
+pub(super) fn leader_of(trio: &Trio, at: usize, log: LogId) -> Option<usize> {
     let state = trio.rigs[at].broker.image().partition(log).expect("there is such a partition");
     state.leader.map(|BrokerId(id)| id as usize - 1)
 }
 
-fn ends(trio: &Trio, log: LogId) -> Vec<(Offset, Offset)> {
+pub(super) fn ends(trio: &Trio, log: LogId) -> Vec<(Offset, Offset)> {
     let of = |rig: &Rig| rig.broker.log(log).map_or((Offset(-1), Offset(-1)), |l| (l.high(), l.end()));
     trio.rigs.iter().map(of).collect()
 }
@@ -263,7 +263,7 @@ fn a_leader_that_is_cut_off_acknowledges_nothing_and_what_it_wrote_alone_is_gone
     assert!(refused == ErrorCode::NOT_LEADER_OR_FOLLOWER, "{refused}");
 }
 
-fn coordinator(trio: &mut Trio, at: usize) -> Option<usize> {
+pub(super) fn coordinator(trio: &mut Trio, at: usize) -> Option<usize> {
     let request = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
     let to = trio.rigs[at].send(request);
     trio.run(1_000);
@@ -272,7 +272,7 @@ fn coordinator(trio: &mut Trio, at: usize) -> Option<usize> {
     (found.error_code == ErrorCode::NONE).then_some(found.node_id as usize - 1)
 }
 
-fn commit(rig: &mut Rig, offset: i64) -> crate::broker::door::Caller {
+pub(super) fn commit(rig: &mut Rig, offset: i64) -> crate::broker::door::Caller {
     let partition = commit::OffsetCommitRequestPartition { committed_offset: offset, ..Default::default() };
     rig.send(commit::OffsetCommitRequest {
         group_id: "g".into(),
@@ -282,7 +282,7 @@ fn commit(rig: &mut Rig, offset: i64) -> crate::broker::door::Caller {
     })
 }
 
-fn committed(rig: &mut Rig) -> (ErrorCode, i64) {
+pub(super) fn committed(rig: &mut Rig) -> (ErrorCode, i64) {
     let topic = fetch::OffsetFetchRequestTopics { name: "t".into(), partition_indexes: vec![0] };
     let group = fetch::OffsetFetchRequestGroup {
         group_id: "g".into(),

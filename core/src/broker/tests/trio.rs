@@ -1,4 +1,4 @@
-//! Three brokers and what is between them: everything they say goes through frames.
+//! A few brokers, three as a rule, and what is between them: everything they say goes through frames.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,16 @@ use crate::peer::message::PeerMessage;
 use crate::storage::ops::RecoveredLog;
 use crate::time::Instant;
 
-const VOTERS: &str = "1@a:9192,2@b:9192,3@c:9192";
-
 /// Runs below this are the first of their brokers.
 const FIRST_RESTART: u64 = 1_000;
 
-/// Three brokers and what is between them. Everything they say goes through frames.
+/// A few brokers and what is between them. Everything they say goes through frames.
 pub(super) struct Trio {
     pub(super) rigs: Vec<Rig>,
+    /// How many of them, the first ones, vote.
+    voters: usize,
+    /// Who has been spoken to by whom since it started: it can answer, whether it knows an address or not.
+    greeted: BTreeSet<(usize, usize)>,
     pub(super) down: BTreeSet<usize>,
     /// Brokers that run on, and that nobody hears nor reaches.
     pub(super) cut_off: BTreeSet<usize>,
@@ -31,8 +33,19 @@ pub(super) struct Trio {
     settings: Vec<(&'static str, &'static str)>,
 }
 
-fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'static str)]) -> Rig {
-    let id = (at + 1).to_string();
+/// Where others reach a broker.
+pub(super) fn address(id: usize) -> String {
+    format!("host-{id}:9192")
+}
+
+fn start(
+    at: usize,
+    (voters, more): (usize, &[(&'static str, &'static str)]),
+    before: Option<Rig>,
+    run: u64,
+) -> Rig {
+    let (id, own) = ((at + 1).to_string(), address(at + 1));
+    let all: Vec<String> = (1..=voters).map(|id| format!("{id}@{}", address(id))).collect();
     // A disk that is empty gets a new directory.
     let new = if run < FIRST_RESTART { [at as u8 + 1; 16] } else { u128::from(run).to_le_bytes() };
     let directory = before.as_ref().map_or(new, |rig| rig.broker.identity.directory_id);
@@ -46,11 +59,13 @@ fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'stat
         log.segments[0].base = metadata_start;
         log.snapshot = snapshot.clone();
     }
-    let own: Vec<(&str, String)> =
+    let all = all.join(",");
+    let more: Vec<(&str, String)> =
         more.iter().map(|(name, value)| (*name, value.replace("{id}", &id))).collect();
-    let mut settings = vec![("node.id", id.as_str()), ("quipu.voters", VOTERS)];
-    settings.extend(own.iter().map(|(name, value)| (*name, value.as_str())));
+    let mut settings = vec![("node.id", id.as_str()), ("quipu.voters", &all), ("quipu.peer.listen", &own)];
+    settings.extend(more.iter().map(|(name, value)| (*name, value.as_str())));
     let mut rig = Rig::in_directory(&settings, logs, (Ok(election.clone()), run), directory);
+    rig.addresses = (1..=voters).map(|id| (BrokerId(id as i32), address(id))).collect();
     (rig.disk, rig.election) = (disk, election);
     (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
     rig
@@ -69,21 +84,33 @@ impl Trio {
 
     /// Three brokers that have these settings in common; `{id}` in a value is each one's own.
     pub(super) fn with(settings: &[(&'static str, &'static str)]) -> Trio {
-        let mut trio = Trio {
-            settings: settings.to_vec(),
+        let mut trio = Trio { settings: settings.to_vec(), ..Trio::of(3) };
+        (0..3).for_each(|at| trio.add(at));
+        trio.run(8_000);
+        trio
+    }
+
+    /// Nobody yet, and so many of those who come are to vote.
+    pub(super) fn of(voters: usize) -> Trio {
+        Trio {
+            settings: Vec::new(),
             rigs: Vec::new(),
+            voters,
+            greeted: BTreeSet::new(),
             down: BTreeSet::new(),
             cut_off: BTreeSet::new(),
             uninformed: None,
             now: Instant(1_000_000),
             runs: 0,
-        };
-        for at in 0..3 {
-            trio.rigs.push(start(at, None, 42 + at as u64, settings));
-            trio.rigs[at].wake();
         }
-        trio.run(8_000);
-        trio
+    }
+
+    /// The next broker comes, with an empty disk.
+    pub(super) fn add(&mut self, at: usize) {
+        assert_eq!(at, self.rigs.len(), "one after the other");
+        self.rigs.push(start(at, (self.voters, &self.settings), None, 42 + at as u64));
+        self.rigs[at].now.mono = self.now;
+        self.rigs[at].wake();
     }
 
     /// Lets that much time pass.
@@ -113,13 +140,16 @@ impl Trio {
     /// Delivers what is under way; whether anything was.
     fn deliver(&mut self) -> bool {
         let mut any = false;
-        for at in 0..3 {
+        for at in 0..self.rigs.len() {
             for (to, message) in std::mem::take(&mut self.rigs[at].sent) {
                 any = true;
-                let to = to.0 as usize - 1;
                 let silent = |id: &usize| self.down.contains(id) || self.cut_off.contains(id);
+                let knows = self.rigs[at].addresses.get(&to) == Some(&address(to.0 as usize));
+                let to = to.0 as usize - 1;
                 let is_lost = self.uninformed == Some((at, to)) && matches!(message, PeerMessage::Quorum(_));
-                if !silent(&to) && !silent(&at) && !is_lost {
+                let reaches = knows || self.greeted.contains(&(at, to));
+                if reaches && to < self.rigs.len() && !silent(&to) && !silent(&at) && !is_lost {
+                    self.greeted.insert((to, at));
                     let from = BrokerId(at as i32 + 1);
                     self.rigs[to].now.mono = self.now;
                     self.rigs[to].step(Input::Peer { from, message: over_the_wire(&message) });
@@ -130,7 +160,7 @@ impl Trio {
     }
 
     pub(super) fn up(&self) -> Vec<usize> {
-        (0..3).filter(|at| !self.down.contains(at)).collect()
+        (0..self.rigs.len()).filter(|at| !self.down.contains(at)).collect()
     }
 
     pub(super) fn leader(&self) -> usize {
@@ -142,7 +172,7 @@ impl Trio {
 
     pub(super) fn others(&self) -> Vec<usize> {
         let leader = self.leader();
-        (0..3).filter(|at| *at != leader).collect()
+        (0..self.rigs.len()).filter(|at| *at != leader).collect()
     }
 
     /// The leader decides that producer ids below this one are given out.
@@ -158,7 +188,7 @@ impl Trio {
         self.act(at, Broker::keep_own_snapshot);
     }
 
-    fn act(&mut self, at: usize, act: impl FnOnce(&mut Broker, &mut Turn)) {
+    pub(super) fn act(&mut self, at: usize, act: impl FnOnce(&mut Broker, &mut Turn)) {
         let rig = &mut self.rigs[at];
         let mut out = Vec::new();
         let turn = &mut Turn { now: rig.now, out: &mut out };
@@ -180,7 +210,7 @@ impl Trio {
     }
 
     pub(super) fn restart(&mut self, at: usize) {
-        let before = std::mem::replace(&mut self.rigs[at], start(at, None, 0, &[]));
+        let before = std::mem::replace(&mut self.rigs[at], start(at, (self.voters, &[]), None, 0));
         self.restart_over(at, Some(before));
     }
 
@@ -189,7 +219,8 @@ impl Trio {
         self.down.remove(&at);
         self.runs += 1;
         let run = FIRST_RESTART * self.runs + at as u64;
-        self.rigs[at] = start(at, before, run, &self.settings);
+        self.greeted.retain(|(to, _)| *to != at);
+        self.rigs[at] = start(at, (self.voters, &self.settings), before, run);
         self.rigs[at].now.mono = self.now;
         self.rigs[at].wake();
     }

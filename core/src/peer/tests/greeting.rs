@@ -10,7 +10,7 @@ use crate::peer::hello::{Hello, LONGEST_GREETING, Me, Reception, judge, judge_we
 
 fn me(id: i32, cluster: Option<&str>) -> Me {
     let (id, incarnation) = (BrokerId(id), 70 + id as u64);
-    Me { cluster: cluster.map(str::to_owned), id, directory: [id.0 as u8; 16], incarnation }
+    Me { cluster: cluster.map(str::to_owned), id, directory: [id.0 as u8; 16], incarnation, address: None }
 }
 
 /// What broker 2 of cluster A, which knows 1 and 3, says to a greeting.
@@ -36,7 +36,7 @@ fn a_broker_of_the_same_cluster_is_welcome_and_so_is_one_that_has_none_yet() {
 #[test]
 fn everybody_else_is_refused_with_what_is_wrong_and_where_to_look() {
     let good = me(1, Some("A")).hello(BrokerId(2));
-    refused(&Hello { protocol: 2, ..good.clone() }, &["version 2", "upgrade"]);
+    refused(&Hello { protocol: 3, ..good.clone() }, &["version 3", "upgrade"]);
     refused(&Hello { protocol: 0, ..good.clone() }, &["version 0"]);
     refused(
         &Hello { cluster: Some("B".into()), ..good.clone() },
@@ -44,8 +44,29 @@ fn everybody_else_is_refused_with_what_is_wrong_and_where_to_look() {
     );
     refused(&Hello { to: BrokerId(3), ..good.clone() }, &["looks for broker 3", "quipu.voters"]);
     refused(&Hello { from: BrokerId(9), ..good.clone() }, &["no broker 9", "[1, 3]", "quipu.voters"]);
+    for address in [None, Some("nowhere"), Some(":9192"), Some("a b:1"), Some("a:0")] {
+        let stranger = Hello { from: BrokerId(9), address: address.map(str::to_owned), ..good.clone() };
+        refused(&stranger, &["no broker 9", "not told where to answer", "quipu.peer.advertised"]);
+    }
+    let far = Some(format!("{}:9192", "a".repeat(300)));
+    refused(&Hello { from: BrokerId(9), address: far, ..good.clone() }, &["no broker 9"]);
     refused(&Hello { from: BrokerId(2), ..good.clone() }, &["two brokers", "node.id=2"]);
     refused(&Hello { from: BrokerId(2), incarnation: 72, ..good }, &["called itself"]);
+}
+
+#[test]
+fn a_broker_that_is_not_known_yet_is_welcome_if_it_says_where_it_is_answered() {
+    let newcomer = Me { address: Some("d:9192".into()), ..me(9, None) };
+    assert_eq!(verdict(&newcomer.hello(BrokerId(2))), Ok(()));
+    let stranger = Me { cluster: Some("B".into()), ..newcomer };
+    refused(&stranger.hello(BrokerId(2)), &["broker 9 belongs to cluster \"B\"", "empty data directory"]);
+}
+
+#[test]
+fn a_greeting_of_another_version_is_told_apart_from_one_that_is_broken() {
+    // What the first version said of itself, of which nothing else is read.
+    let why = Hello::read(&[1, 0, 2, 7, 7]).unwrap_err();
+    assert!(why.contains("version 1") && why.contains("upgrade"), "{why}");
 }
 
 #[test]

@@ -367,6 +367,25 @@ fn what_is_committed_is_never_cut() {
     assert!(matches!(steps[..], [Step::Restart(Offset(8))]), "{steps:?}");
 }
 
+#[test]
+fn an_empty_log_that_begins_within_a_batch_of_its_leader_begins_with_that_batch() {
+    let record = (None, Some(Bytes::from_static(b"x")));
+    let mut batch = BatchBuilder::plain(Timestamp(0), &[record.clone(), record.clone(), record]);
+    batch.stamp(Offset(5), LeaderEpoch(5));
+    for (begins, whole) in [(7, true), (4, false), (8, false)] {
+        let log = Log::begun_at(log_id(0), Offset(begins));
+        let mut following = Following::new(BrokerId(1), LeaderEpoch(5));
+        following.ask(&log);
+        let news = News::Records { records: vec![batch.clone()], high: Offset(8), start: Offset(7) };
+        match &following.answered(answer(5, news), &log)[..] {
+            [Step::Restart(Offset(5)), Step::Take(_), Step::Commit(Offset(8)), Step::Start(Offset(7))] => {
+                assert!(whole, "from {begins} on");
+            }
+            steps => assert!(!whole && steps.is_empty(), "from {begins} on: {steps:?}"),
+        }
+    }
+}
+
 /// Lets a follower find out where its log parts from a leader's. The epochs of what it keeps, and how often it cut.
 fn reconcile(leader: &[i32], follower: &[i32]) -> (Vec<i32>, usize) {
     let given = Leadership {

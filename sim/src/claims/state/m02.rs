@@ -1,9 +1,10 @@
 //! M2: an epoch of the metadata quorum has one leader at most, over all lives of all brokers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::door::{Effect, Note};
 
+use crate::canon::Canon;
 use crate::claims::{Claim, Cluster, Verdict};
 use crate::watch::Scene;
 
@@ -12,8 +13,8 @@ pub struct OneLeaderAnEpoch {
     /// Who has led each epoch: the broker, and which life of it.
     leaders: Leaders,
     lives: Vec<u64>,
-    /// A voter has forgotten whom it voted for: nobody can promise it any more.
-    mute: bool,
+    /// Who has forgotten whom it voted for: if it had a vote, nobody can promise it any more.
+    mute: BTreeSet<usize>,
 }
 
 type Leaders = BTreeMap<i32, (usize, u64)>;
@@ -21,7 +22,11 @@ type Leaders = BTreeMap<i32, (usize, u64)>;
 impl OneLeaderAnEpoch {
     /// For so many brokers.
     pub fn new(servers: usize) -> OneLeaderAnEpoch {
-        OneLeaderAnEpoch { leaders: Leaders::new(), lives: vec![0; servers], mute: false }
+        OneLeaderAnEpoch { leaders: Leaders::new(), lives: vec![0; servers], mute: BTreeSet::new() }
+    }
+
+    fn is_mute(&self, canon: &Canon) -> bool {
+        self.mute.iter().any(|server| canon.may_vote(*server))
     }
 }
 
@@ -34,14 +39,14 @@ impl Claim for OneLeaderAnEpoch {
         "an epoch has one leader at most"
     }
 
-    fn forgets(&mut self, _: usize) {
-        self.mute = true;
+    fn forgets(&mut self, server: usize) {
+        self.mute.insert(server);
     }
 
-    fn told_among(&mut self, _: &Scene<'_>, _: &Cluster<'_>, effect: &Effect) -> Verdict {
+    fn told_among(&mut self, _: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
         match effect {
             Effect::Note(Note::DiskDead(why))
-                if why.contains("both lead the metadata quorum") && !self.mute =>
+                if why.contains("both lead the metadata quorum") && !self.is_mute(cluster.canon) =>
             {
                 Err(why.clone())
             }
@@ -49,9 +54,9 @@ impl Claim for OneLeaderAnEpoch {
         }
     }
 
-    fn stepped_among(&mut self, scene: &Scene<'_>, _: &Cluster<'_>) -> Verdict {
+    fn stepped_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>) -> Verdict {
         match scene.broker.quorum() {
-            Some(quorum) if quorum.leads && !self.mute => {
+            Some(quorum) if quorum.leads && !self.is_mute(cluster.canon) => {
                 leads(&mut self.leaders, quorum.epoch.0, (scene.server, self.lives[scene.server]))
             }
             _ => Ok(()),

@@ -1,6 +1,6 @@
 //! M3: a voter votes once in an epoch at most, also after a restart, and its disk has the vote before anybody hears of it.
 //!
-//! A voter is a node and its directory: one that comes back with an empty disk is another.
+//! A voter is a node and its directory: one that comes back with an empty disk is another. Who is no voter never asks for votes.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use quipu_core::quorum::Election;
 use quipu_core::quorum::messages::{Answer, Body, Question};
 use quipu_core::storage::ops::StoreOp;
 
+use crate::canon::Canon;
 use crate::claims::{Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::watch::Scene;
@@ -85,6 +86,7 @@ impl Claim for OneVoteAnEpoch {
     }
 
     fn told_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
+        stands(cluster.canon, scene.server, effect)?;
         let own = &mut self.brokers[scene.server];
         let (to, message) = match effect {
             Effect::Store { op: StoreOp::Election { state }, .. } => {
@@ -105,6 +107,22 @@ impl Claim for OneVoteAnEpoch {
 
     fn ended(&mut self, server: usize, _: bool) {
         self.brokers[server].asked.clear();
+    }
+}
+
+/// Who asks for votes has one.
+fn stands(canon: &Canon, server: usize, effect: &Effect) -> Verdict {
+    match effect {
+        Effect::Send { message: PeerMessage::Quorum(message), .. }
+            if matches!(message.body, Body::Question(Question::Vote(_))) && !canon.may_vote(server) =>
+        {
+            Err(format!(
+                "broker {} asks for votes in epoch {}, and has none itself",
+                server + 1,
+                message.epoch
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -132,8 +150,9 @@ fn durable(disk: &SimDisk) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use quipu_core::ids::LeaderEpoch;
+    use quipu_core::ids::{LeaderEpoch, Offset};
     use quipu_core::quorum::Voter;
+    use quipu_core::quorum::messages::{Message, Tip, Vote};
 
     use super::*;
 
@@ -142,6 +161,18 @@ mod tests {
         let mut votes = Votes::new();
         assert!(once(&mut votes, (0, [1; 16], 3), 2).is_ok());
         assert!(once(&mut votes, (0, [1; 16], 3), 3).is_err());
+    }
+
+    #[test]
+    fn who_has_no_vote_and_asks_for_some_is_seen_and_a_voter_that_does_is_fine() {
+        let tip = Tip { epoch: LeaderEpoch(1), end: Offset(1) };
+        let vote = Vote { pre: true, candidate: Voter { id: BrokerId(4), directory: [0; 16] }, tip };
+        let body = Body::Question(Question::Vote(vote));
+        let message = PeerMessage::Quorum(Message { correlation: 1, epoch: LeaderEpoch(1), body });
+        let effect = Effect::Send { to: BrokerId(1), message };
+        assert!(stands(&Canon::formed_among(4, 3), 3, &effect).is_err());
+        assert!(stands(&Canon::formed_among(4, 3), 2, &effect).is_ok());
+        assert!(stands(&Canon::new(4), 3, &effect).is_ok(), "nobody knows yet who votes");
     }
 
     #[test]

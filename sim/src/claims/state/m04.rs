@@ -85,7 +85,11 @@ impl Claim for CommittedByMajority {
                 if why.contains("has another metadata log from offset")
                     || why.contains("nothing that follows on what is here") =>
             {
-                if canon.forgot.contains(&true) { Ok(()) } else { Err(why.clone()) }
+                if canon.voter_forgot() {
+                    Ok(())
+                } else {
+                    Err(why.clone())
+                }
             }
             _ => Ok(()),
         }
@@ -113,7 +117,7 @@ fn commits(canon: &Canon, log: &GhostLog, high: i64, leads: Option<i32>) -> Verd
     let end = canon.end();
     let anew: Vec<&Written> = log.batches.iter().filter(|b| b.base >= end && b.next <= high).collect();
     // A disk that lies says that it has what it has not, and its broker believes it.
-    let lies = canon.forgot.contains(&true);
+    let lies = canon.voter_forgot();
     if let Some(few) = anew.iter().find(|batch| !lies && !canon.was_on_majority(batch, log)) {
         return Err(format!("{few:?} is committed, and no majority has had it on disk"));
     }
@@ -223,6 +227,18 @@ mod tests {
         assert!(begins(&canon, 2, &[1]).is_err() && begins(&canon, 2, &[]).is_err());
         assert!(begins(&canon, 3, &[3]).is_err());
         assert!(begins(&canon, 2, &[1, 2]).is_ok() && begins(&canon, 1, &[2]).is_ok());
+    }
+
+    #[test]
+    fn whose_disk_has_no_vote_counts_for_no_majority_and_excuses_nothing_when_it_forgets() {
+        let mut canon = Canon::formed_among(4, 3);
+        canon.hold(0, &batch(0, 1));
+        canon.hold(3, &batch(0, 1));
+        assert!(commits(&canon, &log(&[1]), 1, Some(1)).is_err(), "one disk of three voters");
+        canon.damaged(3, false);
+        assert!(commits(&canon, &log(&[1]), 1, Some(1)).is_err());
+        canon.damaged(2, false);
+        assert!(commits(&canon, &log(&[1]), 1, Some(1)).is_ok(), "that one may have lied");
     }
 
     #[test]

@@ -33,9 +33,15 @@ impl Claim for MarksAdvance {
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
-        if let Effect::Store { op: StoreOp::Remove { log }, .. } = effect {
+        match effect {
             // A partition that moves away may come back: what is made then is another log.
-            self.seen[scene.server].remove(log);
+            Effect::Store { op: StoreOp::Remove { log }, .. } => drop(self.seen[scene.server].remove(log)),
+            Effect::Store { op: StoreOp::Restart { log, at, .. }, .. } => {
+                if let Some(marks) = self.seen[scene.server].get_mut(log) {
+                    *marks = begun_anew(*marks, at.0);
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -65,6 +71,12 @@ impl Claim for MarksAdvance {
     }
 }
 
+/// The marks that a log must not go below, once it begins anew at an offset. Where there is nothing in it, it may go back to where the
+/// batch begins that its leader's log starts within.
+fn begun_anew((high, start): (i64, i64), at: i64) -> (i64, i64) {
+    if high == start { (high.min(at), start.min(at)) } else { (high, start) }
+}
+
 fn advances(topic: &str, partition: i32, before: (i64, i64), now: (i64, i64)) -> Verdict {
     if now.0 < before.0 {
         return Err(format!("{topic}-{partition}: the high watermark went from {} to {}", before.0, now.0));
@@ -77,7 +89,7 @@ fn advances(topic: &str, partition: i32, before: (i64, i64), now: (i64, i64)) ->
 
 #[cfg(test)]
 mod tests {
-    use super::advances;
+    use super::{advances, begun_anew};
 
     #[test]
     fn a_mark_that_goes_back_is_seen_and_one_that_stays_is_fine() {
@@ -85,5 +97,13 @@ mod tests {
         assert!(advances("t", 0, (5, 3), (5, 2)).is_err());
         assert!(advances("t", 0, (5, 3), (5, 3)).is_ok());
         assert!(advances("t", 0, (5, 3), (9, 5)).is_ok());
+    }
+
+    #[test]
+    fn a_log_with_nothing_in_it_may_begin_within_a_batch_and_no_other_goes_back() {
+        assert!(advances("t", 0, begun_anew((7, 7), 5), (5, 5)).is_ok());
+        assert!(advances("t", 0, begun_anew((7, 7), 5), (4, 4)).is_err());
+        assert!(advances("t", 0, begun_anew((8, 7), 5), (5, 5)).is_err());
+        assert!(advances("t", 0, begun_anew((7, 7), 9), (7, 7)).is_ok());
     }
 }

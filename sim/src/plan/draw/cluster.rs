@@ -8,6 +8,7 @@ use crate::plan::tide::{Course, between};
 use crate::plan::{Deeds, Plan, ServerPlan, UserPlan, as_many_as_ever};
 use crate::rng::Rng;
 use crate::world::network::Weather;
+use crate::world::server::peer_address;
 
 /// Kinds of faults of a broker alone, as `draw_fault` counts them.
 const ALONE: u64 = 23;
@@ -22,11 +23,12 @@ impl Plan {
         let mut topics = draw_topics(&mut rng, &course);
         topics.iter_mut().for_each(|t| t.replicas = Some(1 + rng.below(count as u64) as i16));
         let mut users = draw_users(&mut rng, &topics, &course);
-        let faults = draw_faults(&mut rng, &course, (count, users.len()));
+        let voters = draw_voters(seed, count);
+        let faults = draw_faults(&mut rng, &course, (count, users.len()), &voters);
         users.extend(draw_hostile(seed, &users));
         draw_moves(seed, count, &mut users);
         let forgets = forgets(&mut rng, &course, &users, &faults);
-        let servers = draw_servers(&mut rng, &course, forgets, count);
+        let servers = draw_servers(&mut rng, &course, forgets, (count, &voters));
         let far = if rng.percent(20) { 60_000 } else { 2_000 };
         let weather = Weather {
             least_us: 20 + rng.below(200),
@@ -70,15 +72,24 @@ fn draw_moves(seed: u64, count: usize, users: &mut [UserPlan]) {
 }
 
 /// Brokers that have their configs in common, but for who they are.
-fn draw_servers(rng: &mut Rng, course: &Course, forgets: (u64, u64), count: usize) -> Vec<ServerPlan> {
+fn draw_servers(
+    rng: &mut Rng,
+    course: &Course,
+    forgets: (u64, u64),
+    (count, voters): (usize, &[usize]),
+) -> Vec<ServerPlan> {
     let first = draw_server(rng, course, forgets);
-    let voters: Vec<String> = (1..=count).map(|id| format!("{id}@broker-{id}:9192")).collect();
+    let named = voters.iter().map(|at| at + 1).map(|id| format!("{id}@{}", peer_address(id)));
+    let named: Vec<String> = named.collect();
     let times = [("election", 100, 900), ("fetch", 300, 1_700), ("request", 300, 1_700)]
         .map(|(name, least, spread)| (name, least + rng.below(spread)));
     let server = |id: usize| {
         let mut configs = first.configs.clone();
         configs.push(pair("node.id", id));
-        configs.push(pair("quipu.voters", voters.join(",")));
+        configs.push(pair("quipu.voters", named.join(",")));
+        if !voters.contains(&(id - 1)) {
+            configs.push(pair("quipu.peer.listen", peer_address(id)));
+        }
         configs.push(pair("advertised.listeners", format!("PLAINTEXT://broker-{id}:9092")));
         for (name, ms) in times {
             configs.push(pair(&format!("controller.quorum.{name}.timeout.ms"), ms));
@@ -89,15 +100,47 @@ fn draw_servers(rng: &mut Rng, course: &Course, forgets: (u64, u64), count: usiz
     (1..=count).map(server).collect()
 }
 
-fn draw_faults(rng: &mut Rng, course: &Course, (count, users): (usize, usize)) -> Vec<FaultPlan> {
-    let kinds: Vec<u64> = (0..ALL).filter(|kind| rng.percent(chance(*kind))).collect();
-    if kinds.is_empty() {
-        return Vec::new();
+/// Which brokers vote: all of them as a rule, and sometimes one of three, or three of five. Drawn by itself, so that all else is as it
+/// would be.
+fn draw_voters(seed: u64, count: usize) -> Vec<usize> {
+    let mut rng = Rng::new(seed ^ 0x0076_6f74_6572_7300 ^ count as u64);
+    let mut voters: Vec<usize> = (0..count).collect();
+    let few = if count > 3 { rng.percent(35).then_some(3) } else { rng.percent(20).then_some(1) };
+    while voters.len() > few.unwrap_or(count) {
+        voters.swap_remove(rng.below(voters.len() as u64) as usize);
     }
+    voters.sort_unstable();
+    voters
+}
+
+/// Brokers whose disks may be damaged: a minority of all, and of those that vote.
+fn draw_frail(rng: &mut Rng, count: usize, voters: &[usize]) -> Vec<usize> {
     let mut frail: Vec<usize> = (0..count).collect();
     while frail.len() > (count - 1) / 2 {
         frail.swap_remove(rng.below(frail.len() as u64) as usize);
     }
+    let mut votes = 0;
+    frail.retain(|at| {
+        votes += usize::from(voters.contains(at));
+        !voters.contains(at) || votes <= (voters.len() - 1) / 2
+    });
+    if frail.is_empty() {
+        frail.extend((0..count).find(|at| !voters.contains(at)));
+    }
+    frail
+}
+
+fn draw_faults(
+    rng: &mut Rng,
+    course: &Course,
+    (count, users): (usize, usize),
+    voters: &[usize],
+) -> Vec<FaultPlan> {
+    let kinds: Vec<u64> = (0..ALL).filter(|kind| rng.percent(chance(*kind))).collect();
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let frail = draw_frail(rng, count, voters);
     let mut times = draw_times(rng, course);
     times.sort_unstable();
     let mut faults = Vec::new();
@@ -186,6 +229,8 @@ fn part(rng: &mut Rng, shape: Shape, count: usize, ms: u64) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use quipu_core::config::{BrokerConfig, Settings};
+
     use super::*;
 
     #[test]
@@ -219,5 +264,28 @@ mod tests {
         };
         assert!((0..5).all(|at| config(at, "node.id") == Some((at + 1).to_string())));
         assert!((0..5).all(|at| config(at, "quipu.voters") == config(0, "quipu.voters")));
+    }
+
+    #[test]
+    fn some_brokers_have_no_vote_at_times_and_damage_leaves_a_majority_of_those_that_have() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..300 {
+            let count = [3, 5][seed as usize % 2];
+            let voters = draw_voters(seed, count);
+            seen.insert((count, voters.len()));
+            let frail = draw_frail(&mut Rng::new(seed), count, &voters);
+            let votes = frail.iter().filter(|at| voters.contains(at)).count();
+            assert!(!frail.is_empty() && frail.len() <= (count - 1) / 2, "{frail:?} of {count}");
+            assert!(votes * 2 < voters.len(), "{frail:?} of the voters {voters:?}");
+            for server in Plan::draw_cluster(seed, count).servers {
+                let mut settings = Settings::new();
+                server.configs.iter().for_each(|(name, value)| settings.set(name, value).expect("a config"));
+                let config = BrokerConfig::new(settings);
+                assert_eq!(config.check(), Vec::<String>::new());
+                let own = peer_address(config.node_id.0 as usize);
+                assert_eq!(config.peer_address, Some(own));
+            }
+        }
+        assert_eq!(seen, [(3, 1), (3, 3), (5, 3), (5, 5)].into());
     }
 }

@@ -19,10 +19,13 @@ impl Server {
     /// Says something to another broker.
     pub(super) fn say(&mut self, around: &mut Around<'_>, to: BrokerId, message: &PeerMessage) {
         let Some(process) = &mut self.process else { return };
+        let to = usize::try_from(to.0 - 1).expect("a broker that there is");
+        if !process.reaches(to) {
+            return;
+        }
         let pieces = frame::encode(message).expect("what a broker says has a frame");
         let frame = Bytes::from(pieces.concat()).slice(frame::PREFIX_BYTES..);
         let name = process.next_conn();
-        let to = usize::try_from(to.0 - 1).expect("a broker that there is");
         let mut road = Road { agenda: around.agenda, network: around.network, from: self.id, to };
         process.streams.say(&mut road, frame, name);
     }

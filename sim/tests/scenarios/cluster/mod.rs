@@ -209,7 +209,8 @@ impl Cluster {
                 process.is_stopped = true;
                 self.told.push(format!("{} | has stopped", at + 1));
             }
-            Effect::Rules(_) | Effect::Cluster(_) | Effect::Note(_) => {}
+            // All of them vote: where they are, the configs say.
+            Effect::Rules(_) | Effect::Cluster(_) | Effect::Peers(_) | Effect::Note(_) => {}
         }
         None
     }
