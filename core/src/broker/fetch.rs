@@ -147,12 +147,7 @@ impl Broker {
         reader: Reader<'_>,
         room: (usize, bool),
     ) -> Result<Read, ErrorCode> {
-        let found = if reader.rack.is_some() { self.readable(log) } else { self.usable(log) };
-        let partition = found.map_err(|(code, _)| code)?;
-        let compression = self.topic_config(log.topic).compression;
-        if matches!(compression, CompressionType::Zstd { .. }) && !reader.knows_zstd {
-            return Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE);
-        }
+        let partition = self.found(log, reader)?;
         check_epoch(partition, asked.current_leader_epoch)?;
         let from = Offset(asked.fetch_offset);
         if let Some(diverging) = diverges(partition, asked.last_fetched_epoch, from) {
@@ -180,6 +175,18 @@ impl Broker {
             }
         };
         Ok(Read::of(partition, slice, None))
+    }
+
+    /// The partition, if this broker may serve it to such a reader.
+    fn found(&self, log: LogId, reader: Reader<'_>) -> Result<&Replica, ErrorCode> {
+        let found = if reader.rack.is_some() { self.readable(log) } else { self.usable(log) };
+        let compression = self.topic_config(log.topic).compression;
+        match found.map_err(|(code, _)| code)? {
+            _ if matches!(compression, CompressionType::Zstd { .. }) && !reader.knows_zstd => {
+                Err(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE)
+            }
+            partition => Ok(partition),
+        }
     }
 
     /// The replica that a consumer in this rack is told to read from, if that is not the leader (Kafka: `RackAwareReplicaSelector`): one

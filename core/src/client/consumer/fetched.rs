@@ -66,28 +66,15 @@ impl Consumer {
         (of, asked): (&TopicPartition, BrokerId),
         (at, part): (Offset, PartitionData),
     ) -> bool {
-        let from_follower = cluster.leader(of).is_some_and(|(leads, _)| leads != asked);
         match part.error_code {
             ErrorCode::NONE if part.preferred_read_replica >= 0 => {
-                let until = net.now.mono.after_ms(net.settings.metadata_max_age_ms);
-                let nearer = BrokerId(part.preferred_read_replica);
-                if let Some(spot) = self.spots.get_mut(of) {
-                    spot.nearer = Some((nearer, until)).filter(|(id, _)| *id != asked && net.knows(*id));
-                }
+                self.is_nearer(net, (of, asked), BrokerId(part.preferred_read_replica));
                 return false;
             }
             ErrorCode::NONE => {}
-            // A follower may not have it yet, or any more; only the leader knows whether it exists.
-            ErrorCode::OFFSET_OUT_OF_RANGE if from_follower => {
-                self.retry(net, of);
-                return false;
-            }
             ErrorCode::OFFSET_OUT_OF_RANGE => {
-                let policy = self.settings.reset;
-                let reset = self.spots.get_mut(of).map(|spot| spot.reset(policy, at));
-                if let Some(Err(failure)) = reset {
-                    self.lose(net, of, failure);
-                }
+                let leads = cluster.leader(of).is_none_or(|(leads, _)| leads == asked);
+                self.out_of_range(net, (of, at), leads);
                 return false;
             }
             code => {
@@ -107,6 +94,26 @@ impl Consumer {
                 );
                 false
             }
+        }
+    }
+
+    /// The leader names a follower to read from.
+    fn is_nearer(&mut self, net: &Net, (of, asked): (&TopicPartition, BrokerId), nearer: BrokerId) {
+        let until = net.now.mono.after_ms(net.settings.metadata_max_age_ms);
+        if let Some(spot) = self.spots.get_mut(of) {
+            spot.nearer = Some((nearer, until)).filter(|(id, _)| *id != asked && net.knows(*id));
+        }
+    }
+
+    /// The position does not exist, as the leader says. A follower may not have it yet, or any more: it knows nothing of that.
+    fn out_of_range(&mut self, net: &mut Net, (of, at): (&TopicPartition, Offset), leads: bool) {
+        if !leads {
+            return self.retry(net, of);
+        }
+        let policy = self.settings.reset;
+        let reset = self.spots.get_mut(of).map(|spot| spot.reset(policy, at));
+        if let Some(Err(failure)) = reset {
+            self.lose(net, of, failure);
         }
     }
 
