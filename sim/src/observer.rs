@@ -6,6 +6,7 @@ use quipu_core::broker::door::{Caller, Effect, Input, Note, Request};
 use quipu_core::cluster::names::GROUP_OFFSETS;
 use quipu_core::ids::{LogId, LookupId, Mark, Offset};
 use quipu_core::storage::ops::{Recovered, StoreOp, Stored};
+use quipu_core::wire::messages::fetch::FetchResponse;
 use quipu_core::wire::messages::produce::ProduceResponse;
 use quipu_core::wire::{ApiKey, ErrorCode, Response};
 
@@ -259,6 +260,7 @@ impl UnderWay {
                 if codes.into_iter().any(|code| code == ErrorCode::OFFSET_OUT_OF_RANGE) {
                     sometimes("answer: fetch out of range");
                 }
+                sends_elsewhere(r);
             }
             Response::JoinGroup(r) => match r.error_code {
                 ErrorCode::NONE => {}
@@ -327,5 +329,13 @@ fn cut_back(scene: &Scene<'_>, log: LogId) -> &'static str {
         _ if log == LogId::METADATA => "log: the metadata's cut back",
         Some(topic) if topic.name == GROUP_OFFSETS => "log: the group's cut back",
         _ => "log: cut back",
+    }
+}
+
+/// Whether a consumer is sent to a follower, to read there.
+fn sends_elsewhere(response: &FetchResponse) {
+    let mut all = response.responses.iter().flat_map(|topic| &topic.partitions);
+    if all.any(|partition| partition.preferred_read_replica >= 0) {
+        sometimes("answer: read from a follower");
     }
 }

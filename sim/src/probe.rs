@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 69] = [
+pub const NAMES: [&str; 70] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -18,6 +18,7 @@ pub const NAMES: [&str; 69] = [
     "answer: commit while a rebalance completes",
     "answer: commit without a coordinator",
     "answer: fetch out of range",
+    "answer: read from a follower",
     "answer: read from disk during a round",
     "answer: storage error",
     "crash: before it was ready",

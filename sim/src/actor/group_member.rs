@@ -24,6 +24,9 @@ pub struct MemberPlan {
     /// How long the broker may wait for records.
     #[serde(default = "half_a_second")]
     pub wait_ms: i32,
+    /// In which rack it stands; nowhere if it is empty.
+    #[serde(default)]
+    pub rack: String,
     /// Milliseconds between commits, about.
     pub commit_ms: u64,
     /// How many commits in a hundred it leaves the group after, to come back later.
@@ -213,6 +216,7 @@ impl Actor for GroupMember {
         env.commands.push(Command::Consumer(ConsumerSettings {
             reset: Reset::Earliest,
             max_wait_ms: self.plan.wait_ms,
+            rack: self.plan.rack.clone(),
             ..ConsumerSettings::default()
         }));
         self.join(env);

@@ -22,6 +22,9 @@ pub struct ReaderPlan {
     pub partition_bytes: i32,
     /// How long the broker may wait for records.
     pub wait_ms: i32,
+    /// In which rack it stands; nowhere if it is empty.
+    #[serde(default)]
+    pub rack: String,
 }
 
 /// A reader.
@@ -86,6 +89,7 @@ impl Actor for Reader {
             max_wait_ms: self.plan.wait_ms,
             partition_max_bytes: self.plan.partition_bytes,
             reset: Reset::Earliest,
+            rack: self.plan.rack.clone(),
             ..ConsumerSettings::default()
         }));
         let assign = self.plan.partitions.iter().map(|(topic, partition)| {

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod faults;
+mod racks;
 
 use super::fault::{Fault, FaultPlan};
 use super::tide::{Course, between};
@@ -153,6 +154,7 @@ fn draw_users(rng: &mut Rng, topics: &[TopicPlan], course: &Course) -> Vec<UserP
             seeks_per_mille: if rng.percent(50) { rng.below(200) } else { 0 },
             partition_bytes: [1, 3_000, 1 << 20][rng.below(3) as usize],
             wait_ms: course.interval(rng, (0, 1_000), 60_000) as i32,
+            rack: String::new(),
         }));
     }
     let groups = draw_members(rng, topics, &mut deeds, course);
@@ -222,6 +224,7 @@ fn draw_members(rng: &mut Rng, topics: &[TopicPlan], deeds: &mut Vec<Deeds>, cou
                 instance: statics.then(|| format!("{group}-{member}")),
                 session_ms,
                 wait_ms: course.interval(rng, (500, 1), 60_000) as i32,
+                rack: String::new(),
                 commit_ms: 30 + rng.below(1_000),
                 leaves_percent: if rng.percent(50) { rng.below(10) } else { 0 },
             }));

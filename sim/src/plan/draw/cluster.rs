@@ -1,6 +1,7 @@
 //! Drawing a plan for several brokers. Whatever strikes one strikes any of them; what damages a disk strikes a minority alone.
 
 use super::faults::{company, draw_fault, draw_times};
+use super::racks::draw_racks;
 use super::{draw_drift, draw_hostile, draw_off, draw_server, draw_topics, draw_users, forgets, pair};
 use crate::actor::moves::MovesPlan;
 use crate::plan::fault::{Blow, Fault, FaultPlan, Shape};
@@ -28,7 +29,8 @@ impl Plan {
         users.extend(draw_hostile(seed, &users));
         draw_moves(seed, count, &mut users);
         let forgets = forgets(&mut rng, &course, &users, &faults);
-        let servers = draw_servers(&mut rng, &course, forgets, (count, &voters));
+        let mut servers = draw_servers(&mut rng, &course, forgets, (count, &voters));
+        draw_racks(seed, &mut servers, &mut users);
         let far = if rng.percent(20) { 60_000 } else { 2_000 };
         let weather = Weather {
             least_us: 20 + rng.below(200),
