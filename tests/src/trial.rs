@@ -33,7 +33,7 @@ const CONFIGS: [&str; 5] = [
 
 /// A producer that gives up a broker that stands still while others might lead: with librdkafka's defaults it
 /// waits half a minute for an answer, and nothing would be seen of what the cluster does meanwhile.
-const PRODUCER: [(&str, &str); 2] = [("request.timeout.ms", "2000"), ("socket.timeout.ms", "3000")];
+const PRODUCER: [(&str, &str); 2] = [("request.timeout.ms", "1000"), ("socket.timeout.ms", "1000")];
 
 /// 2,000 records a second: silences are seen to a few ms.
 const PACE: Pace = Pace { burst: 10, pause: Duration::from_millis(5) };
