@@ -82,7 +82,9 @@ impl Broker {
         appended.end
     }
 
-    /// Decides facts and answers once they are committed.
+    /// Decides facts and answers once they are committed. Without any, the answer tells what was decided before, and waits until that is
+    /// committed: a topic that is said to exist must not be gone with the controller that said so (Kafka: `QuorumController`, whose
+    /// answers wait for the highest pending offset). Metadata tells only what is committed.
     pub(super) fn decide_and_answer(
         &mut self,
         turn: &mut Turn,
@@ -90,10 +92,13 @@ impl Broker {
         to: super::Caller,
         response: Response,
     ) {
-        if facts.is_empty() {
+        let metadata = &self.partitions[&LogId::METADATA].log;
+        let decides = self.is_alone() || self.active.is_some();
+        let waits = decides && metadata.high() < metadata.end() && !matches!(response, Response::Metadata(_));
+        if facts.is_empty() && !waits {
             return turn.reply(to, response);
         }
-        let end = self.decide(turn, facts);
+        let end = if facts.is_empty() { metadata.end() } else { self.decide(turn, facts) };
         let answer = self.answers.reserve();
         self.wait_at(LogId::METADATA, end, Part { answer, topic: 0, partition: 0 });
         self.answers.wait(answer, to, response, 1, None);

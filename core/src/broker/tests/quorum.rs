@@ -3,6 +3,9 @@
 use super::trio::Trio;
 use crate::ids::{BrokerId, LeaderEpoch, LogId};
 use crate::record::Batch;
+use crate::wire::Response;
+use crate::wire::error::ErrorCode;
+use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
 #[test]
 fn what_the_leader_decides_is_known_to_all_and_so_is_who_the_voters_are() {
@@ -163,4 +166,29 @@ fn a_voter_with_an_empty_disk_that_has_not_caught_up_gets_no_vote_and_keeps_nobo
     trio.run(12_000);
     assert_eq!(trio.rigs[leader].broker.image().voters().len(), 3);
     assert_ne!(trio.rigs[leader].broker.image().voters()[&BrokerId(wiped as i32 + 1)], [wiped as u8 + 1; 16]);
+}
+
+#[test]
+fn a_topic_is_not_said_to_exist_before_it_is_committed() {
+    let mut trio = Trio::new();
+    let leader = trio.leader();
+    trio.cut_off.insert(leader);
+    let topic =
+        CreatableTopic { name: "t".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+    trio.rigs[leader].send(request.clone());
+    trio.rigs[leader].send(request.clone());
+    trio.run(8_000);
+    // It was never decided: whoever asked, or asked again, finds out from the next controller.
+    let rig = &trio.rigs[leader];
+    assert!(rig.replies.is_empty() && rig.closed.len() == 2, "{:?} {:?}", rig.replies, rig.closed);
+    trio.cut_off.clear();
+    trio.run(8_000);
+    let next = trio.leader();
+    for expected in [ErrorCode::NONE, ErrorCode::TOPIC_ALREADY_EXISTS] {
+        let to = trio.rigs[next].send(request.clone());
+        trio.run(100);
+        let Response::CreateTopics(told) = trio.rigs[next].answer(to) else { panic!("not an answer") };
+        assert_eq!(told.topics[0].error_code, expected);
+    }
 }
