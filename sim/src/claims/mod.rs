@@ -84,8 +84,8 @@ pub trait Claim {
 }
 
 /// Claims that no file here has: what H1 is called once power was lost, that everything comes to its end, that the
-/// brokers come to be at one, that nothing panics, and that one seed is one story.
-const ELSEWHERE: [&str; 5] = ["H12", "L", "L5", "P1", "P10"];
+/// brokers come to be at one, their replicas in sync and nothing else left, that nothing panics, and that one seed is one story.
+const ELSEWHERE: [&str; 7] = ["H12", "L", "L3", "L4", "L5", "P1", "P10"];
 
 /// The name of every claim there is.
 pub fn names() -> BTreeSet<&'static str> {
@@ -119,11 +119,13 @@ pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
         all.push(Box::new(state::s05::InSyncHaveAll));
         all.push(Box::new(state::s06::InSyncTakePart));
         all.push(Box::new(state::s07::EnoughInSync));
+        all.push(Box::new(state::s24::EndsAreCommitted::default()));
         all.push(Box::new(state::m01::LogsMatch));
         all.push(Box::new(state::m02::OneLeaderAnEpoch::new(servers)));
         all.push(Box::new(state::m03::OneVoteAnEpoch::new(servers)));
         all.push(Box::new(state::m04::CommittedByMajority::new(servers)));
         all.push(Box::new(state::m05::EpochsRise::new(servers)));
+        all.push(Box::new(state::m08::LeadersAreHeard::new(servers)));
     }
     all
 }

@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Since when nothing is wrong any more and every broker runs.
-    fn whole_since(&self) -> Moment {
+    pub(super) fn whole_since(&self) -> Moment {
         self.since.max(self.last_start)
     }
 

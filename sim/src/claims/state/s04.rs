@@ -1,7 +1,8 @@
-//! S4: who begins to lead a partition has everything that was committed in earlier leader epochs, and S13: an epoch has one leader.
+//! S4: who begins to lead a partition has everything that was committed in earlier leader epochs.
 
 use std::collections::BTreeMap;
 
+use quipu_core::broker::door::{Effect, Note};
 use quipu_core::ids::LogId;
 
 use crate::batch::Written;
@@ -9,6 +10,9 @@ use crate::claims::{Claim, Cluster, Verdict};
 use crate::ghost::GhostLog;
 use crate::ledger::epoch_of;
 use crate::watch::Scene;
+
+/// What a follower says whose leader lacks what is committed.
+const LOST: &str = "committed records would be lost";
 
 /// The claim.
 pub struct LeadersHaveAll {
@@ -30,6 +34,14 @@ impl Claim for LeadersHaveAll {
 
     fn says(&self) -> &'static str {
         "who is elected has all that is committed"
+    }
+
+    fn told_among(&mut self, _: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
+        match effect {
+            // Its leader lacks what it knows to be committed, it says.
+            Effect::Note(Note::Warn(why)) if why.contains(LOST) && !cluster.ledger.forgot => Err(why.clone()),
+            _ => Ok(()),
+        }
     }
 
     fn stepped_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>) -> Verdict {
