@@ -131,3 +131,44 @@ pub fn id(server: usize) -> BrokerId {
 pub fn place(id: BrokerId) -> usize {
     id.0 as usize - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use quipu_core::ids::{LeaderEpoch, TopicId};
+
+    use super::*;
+
+    const LOG: LogId = LogId { topic: TopicId([7; 16]), partition: 0 };
+
+    fn ledger(isr: &[i32], elr: &[i32]) -> Ledger {
+        let ids = |list: &[i32]| list.iter().copied().map(BrokerId).collect::<Vec<_>>();
+        let state = PartitionState {
+            isr: ids(isr),
+            elr: ids(elr),
+            leader_epoch: LeaderEpoch(4),
+            ..PartitionState::new(&ids(&[1, 2, 3]), |_| true)
+        };
+        let mut ledger = Ledger::new(3);
+        ledger.pages.insert(LOG, Page { state: Some(state), ..Page::default() });
+        ledger
+    }
+
+    #[test]
+    fn what_only_an_emptied_disk_was_to_keep_is_lost_and_nothing_else() {
+        let lost = |isr: &[i32], elr: &[i32], emptied: usize| {
+            let mut ledger = ledger(isr, elr);
+            ledger.emptied(emptied);
+            ledger.page(LOG).is_none()
+        };
+        assert!(lost(&[2], &[], 1));
+        assert!(!lost(&[2, 3], &[], 1) && !lost(&[2], &[3], 1) && !lost(&[3], &[], 1));
+    }
+
+    #[test]
+    fn an_epoch_is_past_once_a_newer_one_is_known_and_nothing_is_claimed_once_a_disk_forgets() {
+        let mut ledger = ledger(&[1], &[]);
+        assert!(ledger.page(LOG).is_some_and(|page| page.is_past(3) && !page.is_past(4) && page.end() == 0));
+        ledger.forgot = true;
+        assert!(ledger.page(LOG).is_none());
+    }
+}

@@ -25,7 +25,9 @@ impl Claim for InSyncHaveAll {
     fn told_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
         let Effect::Note(Note::Committed { log: of, high }) = effect else { return Ok(()) };
         let ledger = cluster.ledger;
-        if *of == LogId::METADATA || scene.damaged || ledger.forgot || !scene.broker.leads(*of) {
+        // Who has begun to lead in this very step has heard as a follower what is committed.
+        let leads = scene.broker.leads(*of) && !ledger.has_news(scene);
+        if *of == LogId::METADATA || scene.damaged || ledger.forgot || !leads {
             return Ok(());
         }
         let (Some(state), Some(log)) =
@@ -82,4 +84,39 @@ fn has(of: LogId, last: &Written, members: impl Iterator<Item = usize>, cluster:
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use quipu_core::ids::TopicId;
+
+    use super::*;
+    use crate::canon::Canon;
+    use crate::disk::SimDisk;
+    use crate::ghost::{Ghost, GhostLog};
+    use crate::ledger::Ledger;
+
+    const LOG: LogId = LogId { topic: TopicId([1; 16]), partition: 0 };
+
+    fn batch(base: i64) -> Written {
+        let (producer, producer_epoch, sequence, max_timestamp, epoch) = (-1, -1, -1, 0, 1);
+        let (next, size, count, hash) = (base + 1, 100, 1, 5);
+        Written { base, next, size, epoch, producer, producer_epoch, sequence, count, max_timestamp, hash }
+    }
+
+    #[test]
+    fn a_member_without_the_batch_or_without_it_on_disk_is_seen_and_one_that_begins_behind_it_is_fine() {
+        let mut ghosts: Vec<Ghost> = (0..3).map(|_| Ghost::default()).collect();
+        ghosts[1].logs.insert(LOG, GhostLog::of(vec![batch(0)], 0));
+        let mut begins_behind = GhostLog::default();
+        begins_behind.start = 1;
+        ghosts[2].logs.insert(LOG, begins_behind);
+        let disks: Vec<SimDisk> = (0..3).map(SimDisk::new).collect();
+        let (canon, ledger) = (Canon::new(3), Ledger::new(3));
+        let cluster = Cluster { ghosts: &ghosts, canon: &canon, ledger: &ledger, disks: &disks };
+        let judged = |member: usize| has(LOG, &batch(0), [member].into_iter(), &cluster);
+        assert!(judged(0).is_err_and(|why| why.contains("broker 1")), "it has nothing");
+        assert!(judged(1).is_err(), "no disk has it");
+        assert!(judged(2).is_ok());
+    }
 }

@@ -18,9 +18,10 @@ impl Claim for EnoughInSync {
         "nothing is committed by too few"
     }
 
-    fn told_among(&mut self, scene: &Scene<'_>, _: &Cluster<'_>, effect: &Effect) -> Verdict {
+    fn told_among(&mut self, scene: &Scene<'_>, cluster: &Cluster<'_>, effect: &Effect) -> Verdict {
         let Effect::Note(Note::Committed { log, high }) = effect else { return Ok(()) };
-        if *log == LogId::METADATA || !scene.broker.leads(*log) {
+        // Who has begun to lead in this very step has heard as a follower what is committed.
+        if *log == LogId::METADATA || !scene.broker.leads(*log) || cluster.ledger.has_news(scene) {
             return Ok(());
         }
         let image = scene.broker.image();
