@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::cluster::facts::Fact;
-use quipu_core::ids::LogId;
+use quipu_core::ids::{BrokerId, LogId};
 use quipu_core::record::{Batch, Records};
 
 use crate::batch::{self, Written};
@@ -25,6 +25,8 @@ pub struct Canon {
     looked: Vec<usize>,
     /// The voters, each with its directory.
     voters: BTreeMap<usize, [u8; 16]>,
+    /// Who has ever been one: with an emptied disk it may not know yet that its vote is gone.
+    ever_voters: BTreeSet<usize>,
     /// In which directory each broker runs.
     directories: Vec<Option<[u8; 16]>>,
     /// Which disks have forgotten what was on them, or may have, without being empty.
@@ -67,8 +69,9 @@ impl Canon {
     /// With so many brokers, of which the first ones vote; for tests.
     pub fn formed_among(servers: usize, voters: usize) -> Canon {
         let directories: Vec<Option<[u8; 16]>> = (0..servers).map(|id| Some([id as u8; 16])).collect();
+        let ever_voters = (0..voters).collect();
         let voters = directories.iter().flatten().copied().enumerate().take(voters).collect();
-        Canon { voters, directories, ..Canon::new(servers) }
+        Canon { voters, directories, ever_voters, ..Canon::new(servers) }
     }
 
     /// The offset after the last committed batch.
@@ -155,9 +158,14 @@ impl Canon {
         self.looked[server] = self.looked[server].min(keep);
     }
 
+    /// The brokers that have a vote, once some have.
+    pub fn voters(&self) -> Vec<BrokerId> {
+        self.voters.keys().map(|server| BrokerId(*server as i32 + 1)).collect()
+    }
+
     /// Whether a broker may have a vote, as far as is known who has.
     pub fn may_vote(&self, server: usize) -> bool {
-        self.voters.is_empty() || self.voters.contains_key(&server)
+        self.voters.is_empty() || self.ever_voters.contains(&server)
     }
 
     /// Whether a disk of somebody who may vote has forgotten what was on it, without being empty.
@@ -198,6 +206,7 @@ impl Canon {
                 if !self.voters.is_empty() && voters.len() > self.voters.len() {
                     sometimes("quorum: a wiped voter votes again");
                 }
+                self.ever_voters.extend(voters.keys());
                 self.voters = voters;
             }
             self.batches.push(batch);

@@ -8,6 +8,7 @@ pub mod command;
 pub mod disk;
 pub mod ghost;
 pub mod history;
+pub mod ledger;
 pub mod mutants;
 pub mod observer;
 pub mod offices;

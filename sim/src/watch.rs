@@ -13,6 +13,7 @@ use crate::canon::Canon;
 use crate::claims::{self, Claim, Cluster, Verdict};
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
+use crate::ledger::Ledger;
 use crate::observer::Observer;
 use crate::offices::Offices;
 use crate::politics::Politics;
@@ -70,6 +71,7 @@ pub struct Watch {
     pub ghosts: Vec<Ghost>,
     /// What several brokers have committed of their metadata.
     pub canon: Canon,
+    ledger: Ledger,
     disks: Vec<SimDisk>,
     politics: Politics,
     claims: Vec<Box<dyn Claim>>,
@@ -93,6 +95,7 @@ impl Watch {
         let servers = disks.len();
         Watch {
             canon: Canon::new(servers),
+            ledger: Ledger::new(servers),
             politics: Politics::new(servers),
             disks,
             trace,
@@ -127,6 +130,7 @@ impl Watch {
     pub fn damage(&mut self, server: usize) {
         self.damaged[server] = true;
         self.canon.damaged(server, false);
+        self.ledger.forgot = true;
         for claim in &mut self.claims {
             claim.damaged(server);
             claim.forgets(server);
@@ -137,6 +141,7 @@ impl Watch {
     pub fn wiped(&mut self, server: usize) {
         self.damaged[server] = true;
         self.canon.damaged(server, true);
+        self.ledger.emptied(server);
         self.claims.iter_mut().for_each(|c| c.damaged(server));
     }
 
@@ -169,6 +174,7 @@ impl Watch {
     pub fn ended(&mut self, server: usize, in_order: bool) {
         self.observer.ended(server, in_order);
         self.politics.ended(server);
+        self.ledger.ended(server);
         self.claims.iter_mut().for_each(|c| c.ended(server, in_order));
     }
 
@@ -209,7 +215,8 @@ impl Watch {
                 self.removed.push((TopicPartition::new(topic.name.as_str(), log.partition), start.0));
             }
         }
-        let cluster = Cluster { ghosts: &self.ghosts, canon: &self.canon };
+        let cluster =
+            Cluster { ghosts: &self.ghosts, canon: &self.canon, ledger: &self.ledger, disks: &self.disks };
         for c in &mut self.claims {
             let among = if several { c.stepped_among(scene, &cluster) } else { Ok(()) };
             let verdict = c.stepped(scene, &self.ghosts[scene.server]).and(among);
@@ -219,6 +226,9 @@ impl Watch {
         }
         if several {
             self.politics.stepped(scene, &cluster);
+            if self.ledger.has_news(scene) {
+                self.ledger.stepped(scene);
+            }
             self.offices.stepped(scene.server, scene.broker);
         }
         self.judge(verdicts);
@@ -226,7 +236,8 @@ impl Watch {
 
     /// Something that one of several brokers said or ordered: the claims look at it, then it is remembered.
     fn told_among(&mut self, scene: &Scene<'_>, effect: &Effect, verdicts: &mut Vec<Judged>) {
-        let cluster = Cluster { ghosts: &self.ghosts, canon: &self.canon };
+        let cluster =
+            Cluster { ghosts: &self.ghosts, canon: &self.canon, ledger: &self.ledger, disks: &self.disks };
         for c in &mut self.claims {
             let verdict = c.told_among(scene, &cluster, effect);
             if verdict.is_err() {
@@ -234,6 +245,7 @@ impl Watch {
             }
         }
         self.politics.told(scene, &cluster, effect);
+        self.ledger.told(scene, &self.ghosts[scene.server], effect);
         let log = self.ghosts[scene.server].logs.get(&LogId::METADATA);
         match (effect, log) {
             (Effect::Store { op: StoreOp::Append { log: LogId::METADATA, batches, .. }, .. }, _) => {

@@ -263,6 +263,9 @@ impl Broker {
         if shared {
             partition.role = Role::Idle;
         }
+        if let Role::Follows(following) = &partition.role {
+            self.replication.found_no_room(turn.now.mono, following.leader(), failure.log);
+        }
         let unfinished = partition.log.flushed() < partition.log.start();
         let (end, cuts) = (partition.log.end(), partition.log.cuts());
         let op = StoreOp::Truncate { log: failure.log, to };

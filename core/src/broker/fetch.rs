@@ -156,12 +156,13 @@ impl Broker {
         if let Some(nearer) = self.nearer_replica(partition, reader.rack, from) {
             return Ok(Read { preferred: Some(nearer), ..Read::of(partition, Slice::Empty, None) });
         }
-        let (start, end) = (partition.log.start(), partition.log.high());
+        // A log that has just begun anew is committed up to there, and nothing of it is on disk yet.
+        let (start, end) = (partition.log.start(), partition.log.high().min(partition.log.flushed()));
         // An offset beyond the high watermark but not beyond the end is one whose records are not committed yet.
         if from < start || from > partition.log.end() {
             return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
         }
-        let below = if reader.committed { partition.log.stable() } else { end };
+        let below = if reader.committed { partition.log.stable().min(end) } else { end };
         let (left, nothing_yet) = room;
         let max_bytes = left.min(asked.partition_max_bytes.max(0) as usize);
         let slice = if left == 0 && !nothing_yet {

@@ -118,6 +118,7 @@ impl Broker {
     pub(super) fn ask_leaders(&mut self, turn: &mut Turn) {
         let now = turn.now.mono;
         let Broker { replication, partitions, .. } = self;
+        replication.try_for_room(now);
         let mut said = Vec::new();
         for (leader, asking) in &mut replication.asking {
             let fetch = asking.ask(now, |log| {

@@ -33,6 +33,8 @@ pub(super) struct Replication {
     pub(super) proposals: Vec<(LogId, Proposal)>,
     next: u64,
     readings: BTreeMap<u64, Reading>,
+    /// Logs followed here that found no room: where, and when that is tried again.
+    without_room: BTreeMap<LogId, (BrokerId, Instant)>,
 }
 
 impl Replication {
@@ -51,6 +53,20 @@ impl Replication {
             proposals: Vec::new(),
             next: 0,
             readings: BTreeMap::new(),
+            without_room: BTreeMap::new(),
+        }
+    }
+
+    /// What was fetched of a log found no room here. It is asked for again after a while, and not at once: the disk may be full for long.
+    pub(super) fn found_no_room(&mut self, now: Instant, leader: BrokerId, log: LogId) {
+        self.without_room.insert(log, (leader, now + self.limits.backoff));
+    }
+
+    /// Asks again for what had found no room, where the time for it has come.
+    pub(super) fn try_for_room(&mut self, now: Instant) {
+        let due = self.without_room.extract_if(.., |_, (_, at)| *at <= now);
+        for (log, (leader, _)) in due.collect::<Vec<_>>() {
+            self.followed_changed(leader, log);
         }
     }
 
@@ -115,6 +131,7 @@ impl Replication {
     /// When something here has to be done, whatever is heard.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let asked = self.asking.values().filter_map(Asking::next_deadline).min();
-        [asked, self.serving.next_deadline()].into_iter().flatten().min()
+        let room = self.without_room.values().map(|(_, at)| *at).min();
+        [asked, self.serving.next_deadline(), room].into_iter().flatten().min()
     }
 }

@@ -13,6 +13,7 @@ use quipu_core::wire::Response;
 use crate::canon::Canon;
 use crate::disk::SimDisk;
 use crate::ghost::Ghost;
+use crate::ledger::Ledger;
 use crate::watch::Scene;
 
 /// Whether a claim holds; if not, the story of the records, offsets and members involved.
@@ -24,6 +25,10 @@ pub struct Cluster<'a> {
     pub ghosts: &'a [Ghost],
     /// Their committed metadata.
     pub canon: &'a Canon,
+    /// What is committed of their partitions.
+    pub ledger: &'a Ledger,
+    /// Their disks.
+    pub disks: &'a [SimDisk],
 }
 
 /// Something that must be true of every broker at every moment. It remembers for itself what it needs of the past.
@@ -79,8 +84,8 @@ pub trait Claim {
 }
 
 /// Claims that no file here has: what H1 is called once power was lost, that everything comes to its end, that the
-/// brokers come to be at one, that nothing panics, and that one seed is one story.
-const ELSEWHERE: [&str; 5] = ["H12", "L", "L5", "P1", "P10"];
+/// brokers come to be at one, their replicas in sync and nothing else left, that nothing panics, and that one seed is one story.
+const ELSEWHERE: [&str; 7] = ["H12", "L", "L3", "L4", "L5", "P1", "P10"];
 
 /// The name of every claim there is.
 pub fn names() -> BTreeSet<&'static str> {
@@ -109,11 +114,18 @@ pub fn state_claims(servers: usize, silent_ms: i64) -> Vec<Box<dyn Claim>> {
         Box::new(state::m06::MetadataIsAFold::new(servers)),
     ];
     if servers > 1 {
+        all.push(Box::new(state::s03::ReplicasMatch::default()));
+        all.push(Box::new(state::s04::LeadersHaveAll::new(servers)));
+        all.push(Box::new(state::s05::InSyncHaveAll));
+        all.push(Box::new(state::s06::InSyncTakePart));
+        all.push(Box::new(state::s07::EnoughInSync));
+        all.push(Box::new(state::s24::EndsAreCommitted::default()));
         all.push(Box::new(state::m01::LogsMatch));
         all.push(Box::new(state::m02::OneLeaderAnEpoch::new(servers)));
         all.push(Box::new(state::m03::OneVoteAnEpoch::new(servers)));
         all.push(Box::new(state::m04::CommittedByMajority::new(servers)));
         all.push(Box::new(state::m05::EpochsRise::new(servers)));
+        all.push(Box::new(state::m08::LeadersAreHeard::new(servers)));
     }
     all
 }

@@ -10,6 +10,7 @@ pub mod network;
 pub mod pace;
 mod process;
 mod quorum;
+mod replicas;
 pub mod server;
 mod streams;
 mod strife;
@@ -84,6 +85,8 @@ pub struct World {
     ease: u64,
     /// Since when the metadata quorum is at one, and in which epoch.
     calm_since: Option<(Moment, i32)>,
+    /// Since when all replicas are in sync.
+    synced_since: Option<Moment>,
     /// When a broker was started last.
     last_start: Moment,
 }
@@ -125,6 +128,7 @@ impl World {
             events: 0,
             ease: 1,
             calm_since: None,
+            synced_since: None,
             last_start: 0,
             plan,
         }
@@ -311,8 +315,8 @@ impl World {
     }
 
     fn look(&mut self) {
-        let at_rest =
-            self.servers.iter().all(Server::is_up) && self.restless().next().is_none() && self.quorum_rests();
+        let idle = self.servers.iter().all(Server::is_up) && self.restless().next().is_none();
+        let at_rest = idle && self.quorum_rests() && self.replicas_rest();
         let patience = self.patience();
         let tired = self.agenda.now() > self.since + patience;
         match self.phase {
@@ -365,7 +369,7 @@ impl World {
 
     /// The clients leave, and one reads everything.
     fn drain(&mut self) {
-        self.calm_since = None;
+        (self.calm_since, self.synced_since) = (None, None);
         for user in 0..self.users.len() {
             self.with_user(user, |user, outside| user.end(outside));
         }

@@ -36,6 +36,8 @@ impl World {
             (Some(_), None) if now < self.whole_since() + SETTLES => {}
             (Some(epoch), None) => self.calm_since = Some((now, epoch)),
             (Some(epoch), Some((since, before))) if epoch == before => return now >= since + STAYS_FOR,
+            // More may be decided; the same one leads.
+            (None, Some((_, before))) if self.led_epoch() == Some(before) => {}
             // A broker that refused its damaged disk was given an empty one, and comes in anew.
             (_, Some(_)) if damaged => self.calm_since = None,
             (_, Some((since, before))) if now > since => {
@@ -53,27 +55,35 @@ impl World {
     }
 
     /// Since when nothing is wrong any more and every broker runs.
-    fn whole_since(&self) -> Moment {
+    pub(super) fn whole_since(&self) -> Moment {
         self.since.max(self.last_start)
     }
 
-    /// The epoch in which exactly one broker leads, all know it, and every metadata log is whole, the same and committed to its end.
-    fn agreed_epoch(&self) -> Option<i32> {
+    /// Who leads, if exactly one broker does and all know it, and its epoch.
+    fn led(&self) -> Option<(usize, i32)> {
         let views: Option<Vec<_>> = self.servers.iter().map(|s| s.broker()?.quorum()).collect();
         let views = views?;
         let leader = views.iter().position(|view| view.leads)?;
         let first = views[leader];
         let same = |v: &QuorumView| (v.epoch, v.leader) == (first.epoch, first.leader);
-        if views.iter().filter(|view| view.leads).count() != 1 || !views.iter().all(same) {
-            return None;
-        }
+        let one = views.iter().filter(|view| view.leads).count() == 1 && views.iter().all(same);
+        one.then_some((leader, first.epoch.0))
+    }
+
+    fn led_epoch(&self) -> Option<i32> {
+        self.led().map(|(_, epoch)| epoch)
+    }
+
+    /// The epoch in which exactly one broker leads, all know it, and every metadata log is whole, the same and committed to its end.
+    fn agreed_epoch(&self) -> Option<i32> {
+        let (leader, epoch) = self.led()?;
         let marks = |server: usize| {
             let log = self.servers[server].broker()?.log(LogId::METADATA)?;
             Some((log.end(), log.high(), log.flushed()))
         };
         let (end, high, flushed) = marks(leader)?;
-        let whole = end == high && high == flushed && (0..views.len()).all(|s| marks(s) == marks(leader));
-        whole.then_some(first.epoch.0)
+        let same = (0..self.servers.len()).all(|server| marks(server) == marks(leader));
+        (end == high && high == flushed && same).then_some(epoch)
     }
 
     /// What each broker thinks of the quorum.

@@ -426,3 +426,23 @@ fn a_commit_that_is_on_one_slow_disk_when_its_coordinator_dies_is_there_after_or
     assert_eq!(code, ErrorCode::NONE);
     assert!(offset == 7 || offset == 9, "{offset}");
 }
+
+#[test]
+fn a_follower_whose_disk_was_full_asks_again_for_what_found_no_room() {
+    let mut trio = Trio::new();
+    create(&mut trio, 0, "t", 1);
+    let log = trio.rigs[0].log("t", 0);
+    let leader = leader_of(&trio, 0, log).expect("somebody leads it");
+    let full = (leader + 1) % 3;
+    trio.rigs[full].prompt = false;
+    let to = trio.rigs[leader].produce("t", 1, batch(&["a", "b"]));
+    trio.run(100);
+    assert_eq!(trio.rigs[leader].produced(to).error_code, ErrorCode::NONE);
+    trio.rigs[full].complete(&[log]);
+    trio.rigs[full].prompt = true;
+    trio.rigs[full].complete(&[]);
+    assert_eq!(trio.rigs[full].broker.log(log).unwrap().end(), Offset(0), "it is cut back");
+    // Nothing is written any more that would have the leader say something.
+    trio.run(3_000);
+    assert_eq!(ends(&trio, log), [(Offset(2), Offset(2)); 3]);
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Caller, Effect, Input, Request};
-use quipu_core::wire::messages::fetch::FetchResponse;
+use quipu_core::wire::messages::fetch::{FetchResponse, PartitionData};
 use quipu_core::wire::records::Records;
 use quipu_core::wire::{self, Response};
 
@@ -112,7 +112,9 @@ fn is_empty(fetch: &FetchResponse) -> bool {
         None => true,
     };
     let mut parts = fetch.responses.iter().flat_map(|topic| &topic.partitions);
-    fetch.error_code.is_none() && parts.all(|part| part.error_code.is_none() && nothing(&part.records))
+    // Who is told to read from another broker is not told that there is nothing.
+    let says_nothing = |part: &PartitionData| part.error_code.is_none() && part.preferred_read_replica < 0;
+    fetch.error_code.is_none() && parts.all(|part| says_nothing(part) && nothing(&part.records))
 }
 
 #[cfg(test)]

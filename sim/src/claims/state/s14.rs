@@ -33,8 +33,12 @@ impl Claim for SequencesFollow {
 
     fn told(&mut self, scene: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
         let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect else { return Ok(()) };
-        let old =
-            before.logs.get(log).filter(|g| !g.has_hole).map(|g| g.batches.as_slice()).unwrap_or_default();
+        let known = before.logs.get(log).filter(|g| !g.has_hole);
+        // Of several brokers one that began anew does not know whose records were deleted before; a producer that is new to it
+        // begins with any sequence, as in Kafka (KIP-360).
+        let several = !scene.broker.image().voters().is_empty();
+        let from = known.filter(|_| several).map_or(0, |g| g.batches.partition_point(|b| b.next <= g.start));
+        let old = known.map(|g| &g.batches[from..]).unwrap_or_default();
         let silent_since = scene.now.wall.0 - self.silent_ms;
         let forgotten = |b: &&Written| scene.damaged && b.max_timestamp < silent_since;
         let mut new: Vec<Written> = Vec::new();

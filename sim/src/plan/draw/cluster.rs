@@ -31,6 +31,7 @@ impl Plan {
         let forgets = forgets(&mut rng, &course, &users, &faults);
         let mut servers = draw_servers(&mut rng, &course, forgets, (count, &voters));
         draw_racks(seed, &mut servers, &mut users);
+        draw_in_sync(seed, &mut users, &mut servers);
         let far = if rng.percent(20) { 60_000 } else { 2_000 };
         let weather = Weather {
             least_us: 20 + rng.below(200),
@@ -69,6 +70,29 @@ fn draw_moves(seed: u64, count: usize, users: &mut [UserPlan]) {
                 plan.every_ms = if plan.every_ms == 0 { every_ms } else { plan.every_ms.min(every_ms) };
                 plan.moves = Some(MovesPlan { percent, ..moves.clone() });
             }
+        }
+    }
+}
+
+/// How many must be in sync, and how soon one is not any more; drawn apart, so that the rest is the same with and without.
+fn draw_in_sync(seed: u64, users: &mut [UserPlan], servers: &mut [ServerPlan]) {
+    let mut rng = Rng::new(seed ^ 0x0069_6e73_796e_6373);
+    for user in users {
+        let Deeds::Operate(plan) = &mut user.does else { continue };
+        for topic in &mut plan.topics {
+            let replicas = topic.replicas.unwrap_or(1) as u64;
+            if rng.percent(50) {
+                topic.configs.push(pair("min.insync.replicas", 1 + rng.below(replicas)));
+            }
+        }
+    }
+    if rng.percent(50) {
+        let (lag, session) = (between(&mut rng, 520, 10_000), between(&mut rng, 400, 4_000));
+        let beat = session / (2 + rng.below(8));
+        for server in servers {
+            server.configs.push(pair("replica.lag.time.max.ms", lag));
+            server.configs.push(pair("broker.session.timeout.ms", session));
+            server.configs.push(pair("broker.heartbeat.interval.ms", beat));
         }
     }
 }

@@ -1,0 +1,86 @@
+//! Whether the replicas of several brokers are all in sync soon once all is healed, and nobody keeps what is no replica.
+
+use quipu_core::broker::Broker;
+use quipu_core::ids::LogId;
+
+use super::agenda::Moment;
+use super::{Phase, World};
+
+/// In how long every replica must be in sync once all is healed, and no other log be left.
+const SYNCS_IN: Moment = 60_000_000;
+/// Once they were, for so long nobody may be put out again before it counts.
+const STAYS_FOR: Moment = 5_000_000;
+
+impl World {
+    /// Whether all replicas are in sync and have been for long enough. Claims L3 and L4 are judged here.
+    pub(super) fn replicas_rest(&mut self) -> bool {
+        if self.servers.len() < 2
+            || self.phase == Phase::Load
+            || self.history.damaged
+            || self.watch.canon.torn
+        {
+            return true;
+        }
+        let now = self.agenda.now();
+        let late = now > self.whole_since() + SYNCS_IN;
+        let lags = self.out_of_sync();
+        match (&lags, self.synced_since) {
+            (None, None) => self.synced_since = Some(now),
+            (Some(_), Some(since)) if since < self.whole_since() => self.synced_since = None,
+            (Some(story), Some(_)) => {
+                let story = format!("they were all in sync, and are no more: {story}");
+                self.watch.breaks(
+                    "L3",
+                    "once all is healed all replicas come to be in sync, and stay",
+                    story,
+                );
+            }
+            (Some(story), None) if late => {
+                let story = format!("{} s after all was healed: {story}", SYNCS_IN / 1_000_000);
+                self.watch.breaks(
+                    "L3",
+                    "once all is healed all replicas come to be in sync, and stay",
+                    story,
+                );
+            }
+            _ => {}
+        }
+        let rests = lags.is_none() && self.synced_since.is_some_and(|since| now >= since + STAYS_FOR);
+        if let Some(stray) = self.stray().filter(|_| rests && late) {
+            self.watch.breaks("L4", "no broker keeps what it is no replica of", stray);
+        }
+        rests && (late || self.stray().is_none())
+    }
+
+    /// A partition of which not all replicas are in sync, by the newest metadata that any broker has.
+    fn out_of_sync(&self) -> Option<String> {
+        let brokers = self.servers.iter().filter_map(|server| server.broker());
+        let newest = brokers.max_by_key(|broker| broker.metadata_position())?;
+        let lags = newest.image().partitions().find(|(.., state)| {
+            state.is_reassigning() || state.isr.len() < state.replicas.len() || state.leader.is_none()
+        });
+        lags.map(|(topic, partition, state)| format!("{}-{partition} is {state:?}", topic.name))
+    }
+
+    /// A directory of a log that its broker does not have.
+    fn stray(&self) -> Option<String> {
+        self.servers.iter().find_map(|server| {
+            let broker = server.broker().filter(|broker| broker.is_ready())?;
+            let paths = server.disk.paths();
+            let dirs = paths.keys().filter_map(|path| path.split_once('/')).map(|(dir, _)| dir);
+            let stray = dirs.into_iter().find(|dir| is_log(dir) && !has(broker, dir))?;
+            Some(format!("broker {} has {stray} on its disk", server.id + 1))
+        })
+    }
+}
+
+/// `<topic>-<partition>-<topic id>`.
+fn is_log(dir: &str) -> bool {
+    let id = dir.len().checked_sub(22).and_then(|at| dir.get(at..));
+    id.and_then(quipu_core::ids::TopicId::parse).is_some()
+}
+
+fn has(broker: &Broker, dir: &str) -> bool {
+    let ends = |log: LogId| dir.ends_with(&format!("-{}-{}", log.partition, log.topic));
+    broker.logs().any(|(log, ..)| ends(log.id()))
+}
