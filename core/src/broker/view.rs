@@ -7,7 +7,7 @@ use crate::group::GroupView;
 use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset};
 use crate::log::Log;
 use crate::quorum::Quorum;
-use crate::replica::Role;
+use crate::replica::{Partition, Role};
 
 /// This broker's place in the metadata quorum, as it sees it itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,12 @@ impl Broker {
     /// Whether this broker leads a partition, as far as it knows.
     pub fn leads(&self, id: LogId) -> bool {
         self.partitions.get(&id).is_some_and(|p| matches!(p.role, Role::Leads(_)))
+    }
+
+    /// Whether it knows what is committed of a log at least as far as was ever told: a leader that has just come to be one does not, nor
+    /// while fewer are in sync than there must be.
+    pub fn knows_end(&self, id: LogId) -> bool {
+        self.partitions.get(&id).is_some_and(Partition::knows_end)
     }
 
     /// The committed metadata.

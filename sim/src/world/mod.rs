@@ -321,7 +321,10 @@ impl World {
         let tired = self.agenda.now() > self.since + patience;
         match self.phase {
             Phase::Rest if at_rest || (tired && self.history.damaged) => self.drain(),
-            Phase::Drain if at_rest || (tired && self.history.damaged) => self.phase = Phase::Over,
+            Phase::Drain if at_rest || (tired && self.history.damaged) => {
+                self.judge_ends();
+                self.phase = Phase::Over;
+            }
             Phase::Rest | Phase::Drain if tired => {
                 let waiting: Vec<String> = self
                     .restless()

@@ -1,6 +1,7 @@
 //! Whether the replicas of several brokers are all in sync soon once all is healed, and nobody keeps what is no replica.
 
 use quipu_core::broker::Broker;
+use quipu_core::client::TopicPartition;
 use quipu_core::ids::LogId;
 
 use super::agenda::Moment;
@@ -60,6 +61,24 @@ impl World {
             state.is_reassigning() || state.isr.len() < state.replicas.len() || state.leader.is_none()
         });
         lags.map(|(topic, partition, state)| format!("{}-{partition} is {state:?}", topic.name))
+    }
+
+    /// Where a damaged disk has left fewer in sync than there must be, a leader does not know what is committed: nothing was read to its
+    /// end there.
+    pub(super) fn judge_ends(&mut self) {
+        if !self.history.damaged {
+            return;
+        }
+        for broker in self.servers.iter().filter_map(|server| server.broker()) {
+            for (log, topic, _) in
+                broker.logs().filter(|(log, ..)| broker.leads(log.id()) && !broker.knows_end(log.id()))
+            {
+                let of = TopicPartition::new(topic, log.id().partition);
+                if let Some(read) = self.history.logs.get_mut(&of) {
+                    read.unreadable = Some("its leader does not know what is committed".to_owned());
+                }
+            }
+        }
     }
 
     /// A directory of a log that its broker does not have.
