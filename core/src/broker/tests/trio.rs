@@ -34,9 +34,13 @@ fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'stat
     // A disk that is empty gets a new directory.
     let new = if run < FIRST_RESTART { [at as u8 + 1; 16] } else { u128::from(run).to_le_bytes() };
     let directory = before.as_ref().map_or(new, |rig| rig.broker.identity.directory_id);
+    let starts = before.as_ref().map_or_else(Default::default, |rig| rig.starts.clone());
     let (disk, election, snapshot, metadata_start) = before
         .map_or_else(Default::default, |rig| (rig.disk, rig.election, rig.snapshot, rig.metadata_start));
     let mut logs: Vec<RecoveredLog> = disk.iter().map(|(log, all)| recovered(*log, all)).collect();
+    for log in &mut logs {
+        log.start = log.start.max(starts.get(&log.log).copied().unwrap_or_default());
+    }
     for log in logs.iter_mut().filter(|log| log.log == LogId::METADATA) {
         let left = disk[&LogId::METADATA].iter().filter(|b| b.header().base_offset >= metadata_start);
         *log = recovered(LogId::METADATA, &left.cloned().collect::<Vec<_>>());
@@ -50,6 +54,7 @@ fn start(at: usize, before: Option<Rig>, run: u64, more: &[(&'static str, &'stat
     settings.extend(own.iter().map(|(name, value)| (*name, value.as_str())));
     let mut rig = Rig::in_directory(&settings, logs, (Ok(election.clone()), run), directory);
     (rig.disk, rig.election) = (disk, election);
+    (rig.trimmed, rig.starts) = (starts.clone(), starts);
     (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
     rig
 }
