@@ -50,6 +50,8 @@ pub struct History {
     pub garbled: Vec<String>,
     /// When coordinators that were deposed, and did not know it yet, told committed offsets.
     pub deposed_told: Vec<Moment>,
+    /// When leaders that were deposed, and did not know it yet, told offsets.
+    pub deposed_listed: Vec<Moment>,
     /// A disk puts writes in the place of others.
     pub misdirects: bool,
     /// Each partition as the last reader found it, from its first record on.

@@ -87,6 +87,8 @@ pub struct Watch {
     offices: Offices,
     /// Whether a coordinator that was deposed has told committed offsets, since somebody last asked.
     pub deposed_told: bool,
+    /// Whether a leader that was deposed has told offsets, since somebody last asked.
+    pub deposed_listed: bool,
 }
 
 impl Watch {
@@ -108,6 +110,7 @@ impl Watch {
             removed: Vec::new(),
             offices: Offices::new(servers),
             deposed_told: false,
+            deposed_listed: false,
         }
     }
 
@@ -270,6 +273,11 @@ impl Watch {
     pub fn sending(&mut self, scene: &Scene<'_>, answer: &Response) {
         if matches!(answer, Response::OffsetFetch(_)) && self.ghosts.len() > 1 {
             self.deposed_told |= self.offices.is_deposed(scene.broker);
+        }
+        if let Response::ListOffsets(told) = answer
+            && self.ghosts.len() > 1
+        {
+            self.deposed_listed |= self.offices.tells_what_was(scene.broker, told);
         }
         let ghost = &self.ghosts[scene.server];
         let verdicts =

@@ -122,6 +122,9 @@ impl Broker {
                 self.flushed(turn, append);
             }
         }
+        for (log, start) in self.lane.kept_starts(&stored) {
+            self.start_kept(log, start);
+        }
         for failure in &stored.failed {
             if failure.full { self.cut_back(turn, failure) } else { self.take_offline(turn, failure) }
         }
@@ -172,12 +175,11 @@ impl Broker {
     /// `kept`: the recovery point has moved; `metadata`: nothing has failed of that log.
     fn operation_done(&mut self, turn: &mut Turn, waiting: Waiting, (kept, metadata): (bool, bool)) {
         match waiting {
-            Waiting::Answer(part) if !kept => {
-                let why = "the disk is full: a start after a crash would find the log as it was";
-                self.part_failed(turn, part, ErrorCode::KAFKA_STORAGE_ERROR, why);
-            }
-            Waiting::Answer(part) => self.part_done(turn, part),
+            // The disk is full: a start after a crash would find the logs as they were.
+            Waiting::Answer(answer) if !kept => self.deletion_failed(turn, answer),
+            Waiting::Answer(answer) => self.part_done(turn, Part { answer, topic: 0, partition: 0 }),
             Waiting::Checkpoint => self.upkeep.checkpoint_done(),
+            Waiting::Starts => self.upkeep.starts_kept(),
             Waiting::Election(write) => {
                 self.steer(turn, |quorum, now, log, out| quorum.kept(now, write, log, out));
             }
@@ -207,13 +209,13 @@ impl Broker {
         }
     }
 
-    fn part_done(&mut self, turn: &mut Turn, part: Part) {
+    pub(super) fn part_done(&mut self, turn: &mut Turn, part: Part) {
         if let Some(Pending { to, response, .. }) = self.answers.part_done(part.answer) {
             turn.reply(to, response);
         }
     }
 
-    /// What part of an answer waits for will not come: writes the error into the answer of a write, and sends a group's client to
+    /// What part of an answer waits for will not come: writes the error into the answer of a write or a deletion, and sends a group's client to
     /// look for its coordinator; anything else has no place for it, so the connection is closed and the client finds out by
     /// asking again.
     pub(super) fn part_failed(&mut self, turn: &mut Turn, part: Part, code: ErrorCode, why: &str) {
@@ -228,10 +230,11 @@ impl Broker {
             }
             self.part_done(turn, part);
         } else if let Response::DeleteRecords(response) = &mut pending.response {
-            let slots = response.topics.iter_mut().flat_map(|t| &mut t.partitions);
-            for slot in slots.filter(|slot| slot.error_code.is_none()) {
-                (slot.error_code, slot.low_watermark) = (code, -1);
+            if matches!(self.phase, Phase::Dead(_)) {
+                return self.deletion_failed(turn, part.answer);
             }
+            let slot = &mut response.topics[part.topic].partitions[part.partition];
+            (slot.error_code, slot.low_watermark) = (code, -1);
             self.part_done(turn, part);
         } else if let Some(Pending { to, response, .. }) = self.answers.take(part.answer) {
             let key = response.key();
@@ -275,6 +278,7 @@ impl Broker {
         } else {
             self.lane.store(turn, op);
         }
+        self.trim_again(turn, failure.log);
         if shared {
             self.begin_new_run(turn);
         }

@@ -114,7 +114,7 @@ impl Broker {
         }
     }
 
-    /// Asks every leader that is not asked already, and tells the others how far the disk is.
+    /// Asks every leader that is not asked already, and tells the others how far the disk is and which log starts are durable.
     pub(super) fn ask_leaders(&mut self, turn: &mut Turn) {
         let now = turn.now.mono;
         let Broker { replication, partitions, .. } = self;
@@ -131,7 +131,7 @@ impl Broker {
             let flushed = asking.tell(|log| {
                 let partition = partitions.get_mut(&log)?;
                 match &mut partition.role {
-                    Role::Follows(f) => f.flushed(&partition.log).map(|to| (f.epoch(), to)),
+                    Role::Follows(following) => following.flushed(&partition.log),
                     Role::Leads(_) | Role::Idle => None,
                 }
             });

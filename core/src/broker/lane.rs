@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::broker::answers::Part;
+use crate::broker::answers::AnswerId;
 use crate::broker::door::Effect;
 use crate::broker::turn::Turn;
 use crate::ids::{LaneId, LogId, Mark, Offset};
 use crate::quorum::WriteId;
-use crate::storage::ops::StoreOp;
+use crate::storage::ops::{StoreOp, Stored};
 
 /// The only log directory so far.
 const LANE: LaneId = LaneId(0);
@@ -18,6 +18,9 @@ pub(crate) struct Lane {
     next: Mark,
     appends: VecDeque<Append>,
     waits: VecDeque<(Mark, Waiting)>,
+    /// The starts that no checkpoint has kept yet.
+    trims: VecDeque<(Mark, LogId, Offset)>,
+    checkpoints: VecDeque<Mark>,
 }
 
 /// An append, or the beginning anew of a log, under way.
@@ -35,12 +38,14 @@ pub(crate) struct Append {
 /// What waits for an operation that is not an append.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Waiting {
-    /// Part of an answer.
-    Answer(Part),
+    /// An answer, for the checkpoint that keeps the starts of logs here.
+    Answer(AnswerId),
     /// The clean checkpoint of an orderly stop.
     Stop,
     /// A checkpoint.
     Checkpoint,
+    /// One that keeps where logs start that are followed here, for their leaders to know.
+    Starts,
     /// What the quorum must not forget.
     Election(WriteId),
     /// A snapshot of the metadata of several brokers.
@@ -51,6 +56,9 @@ impl Lane {
     /// Sends an operation.
     pub(crate) fn store(&mut self, turn: &mut Turn, op: StoreOp) -> Mark {
         self.next.0 += 1;
+        if matches!(op, StoreOp::Checkpoint { .. }) {
+            self.checkpoints.push_back(self.next);
+        }
         turn.out.push(Effect::Store { lane: LANE, mark: self.next, op });
         self.next
     }
@@ -65,9 +73,34 @@ impl Lane {
         self.appends.push_back(Append { mark, log, end, cuts });
     }
 
+    /// Moves the start of a log.
+    pub(crate) fn trim(&mut self, turn: &mut Turn, log: LogId, start: Offset) {
+        let mark = self.store(turn, StoreOp::Trim { log, start });
+        self.trims.push_back((mark, log, start));
+    }
+
+    /// Takes the starts that are durable now: those that were moved before the last checkpoint of what is done.
+    pub(crate) fn kept_starts(&mut self, stored: &Stored) -> Vec<(LogId, Offset)> {
+        // Nothing of such a log counts in this round: its start is to be moved again.
+        let failed = |of: &LogId| stored.failed.iter().any(|failure| failure.log == *of);
+        self.trims.retain(|(mark, log, _)| *mark > stored.done || !failed(log));
+        let done = self.checkpoints.partition_point(|mark| *mark <= stored.done);
+        let Some(last) = self.checkpoints.drain(..done).next_back().filter(|_| stored.kept) else {
+            return Vec::new();
+        };
+        let kept = self.trims.partition_point(|(mark, ..)| *mark < last);
+        self.trims.drain(..kept).map(|(_, log, start)| (log, start)).collect()
+    }
+
+    /// Whether there are starts that no checkpoint has kept yet.
+    pub(crate) fn has_trims(&self) -> bool {
+        !self.trims.is_empty()
+    }
+
     /// A log is removed: what is on its way says nothing about one that is made under its name after.
     pub(crate) fn forget(&mut self, log: LogId) {
         self.appends.retain(|append| append.log != log);
+        self.trims.retain(|(_, of, _)| *of != log);
     }
 
     /// Sends an operation that something waits for.

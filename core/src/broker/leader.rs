@@ -49,17 +49,17 @@ impl Broker {
     /// A follower's disk has come further.
     pub(super) fn follower_flushed(&mut self, turn: &mut Turn, from: BrokerId, flushed: &ReplicaFlushed) {
         let now = turn.now.mono;
-        for (log, epoch, to) in &flushed.logs {
+        for told in &flushed.logs {
             if let Some(Partition { role: Role::Leads(leading), log: data, .. }) =
-                self.partitions.get_mut(log)
-                && leading.flushed(now, (from, flushed.incarnation), *epoch, *to, data)
+                self.partitions.get_mut(&told.log)
+                && leading.flushed(now, (from, flushed.incarnation), told, data)
             {
-                self.replication.touch(*log);
+                self.replication.touch(told.log);
             }
         }
     }
 
-    /// Looks at a partition that is led here: what is committed now, and who should be in sync.
+    /// Looks at a partition that is led here: what is committed now, what is deleted for good, and who should be in sync.
     pub(super) fn advance(&mut self, turn: &mut Turn, log: LogId) {
         let min_isr = self.topic_config(log.topic).min_insync_replicas as usize;
         let lag_max = self.config.cluster.lag_max;
@@ -70,17 +70,20 @@ impl Broker {
         if partition.log.raise_high(leading.high(now, &partition.log, &terms)) {
             self.moved.insert(log);
         }
-        if !leading.is_shared() {
-            return;
-        }
-        let proposal = leading
-            .resend(now, &terms)
-            .or_else(|| leading.shrink(now, &partition.log, &terms))
-            .or_else(|| leading.expand(now, &partition.log, &terms));
+        let low = leading.raise_low(now, &partition.log, &terms);
+        let proposal = if leading.is_shared() {
+            leading
+                .resend(now, &terms)
+                .or_else(|| leading.shrink(now, &partition.log, &terms))
+                .or_else(|| leading.expand(now, &partition.log, &terms))
+        } else {
+            None
+        };
         if let Some(proposal) = proposal {
             turn.info(told(partition, log, &proposal));
             self.replication.proposals.push((log, proposal));
         }
+        self.deleted(turn, log, low);
     }
 
     /// The active controller has not done what was proposed.

@@ -296,6 +296,7 @@ impl Broker {
             self.serve_followers(turn);
             self.ask_leaders(turn);
         }
+        self.keep_starts(turn);
         self.checkpoint_when_much(turn);
         if std::mem::take(&mut self.rules_stale) {
             self.publish_rules(turn);

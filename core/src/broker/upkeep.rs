@@ -27,6 +27,10 @@ pub(super) struct Upkeep {
     dirty_bytes: u64,
     snapshot_bytes: u64,
     checkpointing: bool,
+    /// Whether logs that are followed here were trimmed since the last checkpoint was sent.
+    trimmed: bool,
+    /// Whether a checkpoint that keeps their starts is under way.
+    keeping_starts: bool,
     /// Where a walk over all logs goes on.
     cursors: BTreeMap<Chore, LogId>,
 }
@@ -74,6 +78,16 @@ impl Upkeep {
     /// The checkpoint is on disk.
     pub(super) fn checkpoint_done(&mut self) {
         self.checkpointing = false;
+    }
+
+    /// A log that is followed here was trimmed.
+    pub(super) fn trimmed(&mut self) {
+        self.trimmed = true;
+    }
+
+    /// The checkpoint that keeps the starts of logs that are followed here is on disk, unless that is full: then a later one keeps them.
+    pub(super) fn starts_kept(&mut self) {
+        self.keeping_starts = false;
     }
 
     fn due(&mut self, now: Instant) -> Option<Chore> {
@@ -181,17 +195,35 @@ impl Broker {
         }
     }
 
-    /// Moves the recovery point, if anything was appended since it last moved.
+    /// Moves the recovery point, if anything was appended since it last moved, or a start has moved that is not kept yet.
     fn checkpoint(&mut self, turn: &mut Turn) {
-        if self.upkeep.checkpointing || self.upkeep.dirty.is_empty() {
+        // Of a broker alone nobody waits for a start to be kept.
+        let unkept = !self.is_alone() && self.lane.has_trims();
+        if self.upkeep.checkpointing || self.upkeep.dirty.is_empty() && !unkept {
             return;
         }
         if self.upkeep.snapshot_bytes >= self.config.snapshot_bytes {
             if self.is_alone() { self.keep_snapshot(turn) } else { self.keep_own_snapshot(turn) }
         }
-        self.keep_producers(turn);
         self.upkeep.checkpointing = true;
-        self.lane.store_and_wait(turn, StoreOp::Checkpoint { clean: false }, Waiting::Checkpoint);
+        self.store_checkpoint(turn, Waiting::Checkpoint);
+    }
+
+    /// Sends a checkpoint. The producers go before it: recovery reads only what follows.
+    pub(super) fn store_checkpoint(&mut self, turn: &mut Turn, who: Waiting) {
+        self.keep_producers(turn);
+        self.upkeep.trimmed = false;
+        self.lane.store_and_wait(turn, StoreOp::Checkpoint { clean: false }, who);
+    }
+
+    /// Keeps where the logs start that are followed here and were trimmed: their leaders' deletions wait for that. One checkpoint at
+    /// a time; what is trimmed meanwhile the next one keeps.
+    pub(super) fn keep_starts(&mut self, turn: &mut Turn) {
+        let ready = matches!(self.phase, Phase::Ready);
+        if self.upkeep.trimmed && !self.upkeep.keeping_starts && ready {
+            self.upkeep.keeping_starts = true;
+            self.store_checkpoint(turn, Waiting::Starts);
+        }
     }
 
     /// A checkpoint before its time, when much was appended.
@@ -230,7 +262,7 @@ impl Broker {
         self.upkeep.snapshot_made();
     }
 
-    /// An answer whose time has run out. A produce answer says for which partitions; nothing else has a deadline.
+    /// An answer whose time has run out. A produce answer and a deletion's say for which partitions; nothing else has a deadline.
     fn timed_out(&self, mut response: Response) -> Response {
         if let Response::Produce(produce) = &mut response {
             for topic in &mut produce.responses {
@@ -246,6 +278,8 @@ impl Broker {
                     }
                 }
             }
+        } else if let Response::DeleteRecords(deletion) = &mut response {
+            self.deletion_timed_out(deletion);
         }
         response
     }

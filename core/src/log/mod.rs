@@ -31,6 +31,8 @@ pub struct Log {
     tail: Tail,
     /// How often the log was cut back or began anew: a completion from before a cut says nothing about what came after it.
     cuts: u64,
+    /// The start that the disk would come back with, or a later one.
+    kept_start: Offset,
 }
 
 /// What an append came to.
@@ -78,6 +80,7 @@ impl Log {
             producers: ProducerTable::default(),
             tail: Tail::new(Offset(0)),
             cuts: 0,
+            kept_start: Offset(0),
         }
     }
 
@@ -107,6 +110,7 @@ impl Log {
             producers: found.producers.clone(),
             tail: Tail::new(found.end),
             cuts: 0,
+            kept_start: found.start,
         };
         log.assert_marks();
         log
@@ -165,6 +169,10 @@ impl Log {
     /// The disk has synced everything below `to`.
     pub fn flushed_to(&mut self, to: Offset) {
         assert!(to <= self.end, "{:?}: flushed {to} beyond the end {}", self.id, self.end);
+        if self.flushed < self.start && self.start <= to {
+            // It has begun anew, and the disk has that now.
+            self.kept_start = self.start;
+        }
         self.flushed = self.flushed.max(to);
         self.segments.flushed(to);
         self.assert_marks();
@@ -203,8 +211,9 @@ impl Log {
     /// until then the disk may come back with the old one. What was sent to the disk before says nothing about it.
     pub fn restart(&mut self, at: Offset, epoch: Option<LeaderEpoch>, space: &mut TailSpace) {
         self.tail.clear(at, space);
-        let cuts = self.cuts + 1;
-        *self = Log { cuts, ..Log::begun_at(self.id, at) };
+        // The disk comes back with the old log or with the new one.
+        let (cuts, kept_start) = (self.cuts + 1, self.kept_start.min(at));
+        *self = Log { cuts, kept_start, ..Log::begun_at(self.id, at) };
         if let Some(epoch) = epoch {
             self.epochs.assign(epoch, at);
         }
@@ -222,6 +231,12 @@ impl Log {
         self.segments.trim(to);
         self.assert_marks();
         true
+    }
+
+    /// The disk would come back with this start, or with a later one, of a log that it was given before it may have begun anew. What is
+    /// beyond the start as it is now does not count.
+    pub fn start_kept(&mut self, to: Offset) {
+        self.kept_start = self.kept_start.max(to.min(self.start));
     }
 
     /// Where the records from `range.from` on are, below `range.below`. Pure.
@@ -278,6 +293,11 @@ impl Log {
     /// The first offset that can be read.
     pub fn start(&self) -> Offset {
         self.start
+    }
+
+    /// The start that is durable: after a crash the log begins there or later. Behind [`Log::start`] until a checkpoint has kept that.
+    pub fn kept_start(&self) -> Offset {
+        self.kept_start
     }
 
     /// The last stable offset: what read_committed consumers read below. Without transactions, the high watermark.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset};
+use crate::ids::{BrokerId, LogId};
 use crate::replica::messages::{
-    Incarnation, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch, ReplicaFlushed,
+    Incarnation, OnDisk, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch, ReplicaFlushed,
 };
 use crate::time::Instant;
 
@@ -167,16 +167,12 @@ impl Asking {
         ours
     }
 
-    /// What the leader is told at once of disks that have come further, while a fetch is under way; otherwise the next one says it.
+    /// What the leader is told at once of disks that have come further, and of log starts that are durable, while a fetch is under way; otherwise the next one says it.
     /// That it arrives is not needed: the next fetch says it again. `flushed` answers for a partition what is new, if anything
     /// is ([`crate::replica::following::Following::flushed`]).
-    pub fn tell(
-        &self,
-        mut flushed: impl FnMut(LogId) -> Option<(LeaderEpoch, Offset)>,
-    ) -> Option<ReplicaFlushed> {
+    pub fn tell(&self, mut flushed: impl FnMut(LogId) -> Option<OnDisk>) -> Option<ReplicaFlushed> {
         self.under_way?;
-        let news = self.changed.iter().filter_map(|log| flushed(*log).map(|(epoch, to)| (*log, epoch, to)));
-        let logs: Vec<_> = news.collect();
+        let logs: Vec<OnDisk> = self.changed.iter().filter_map(|log| flushed(*log)).collect();
         (!logs.is_empty()).then_some(ReplicaFlushed { incarnation: self.incarnation, logs })
     }
 

@@ -3,7 +3,7 @@
 use crate::ids::{BrokerId, LeaderEpoch, Offset};
 use crate::log::Log;
 use crate::record::Batch;
-use crate::replica::messages::{News, PartitionAnswer, Position, Refusal, Tip};
+use crate::replica::messages::{News, OnDisk, PartitionAnswer, Position, Refusal, Tip};
 
 /// What has to be done to the log of a follower, in this order.
 #[derive(Clone, Debug)]
@@ -40,32 +40,33 @@ pub struct Following {
     reconciled: bool,
     /// How far the log went when it was asked about last.
     asked: Option<Tip>,
-    /// How far the leader was told that the disk is.
-    told: Offset,
+    /// How far the leader was told that the disk is, and which log start is durable there.
+    told: (Offset, Offset),
 }
 
 impl Following {
     /// Follows a leader in its epoch. Whatever an earlier epoch has found out about the log does not count, even if the leader is the
     /// same (KAFKA-7164).
     pub fn new(leader: BrokerId, epoch: LeaderEpoch) -> Following {
-        Following { leader, epoch, reconciled: false, asked: None, told: Offset(0) }
+        Following { leader, epoch, reconciled: false, asked: None, told: Default::default() }
     }
 
     /// What to ask with: where this log is.
     pub fn ask(&mut self, log: &Log) -> Position {
         let tip = Tip::of(log);
-        (self.asked, self.told) = (Some(tip), log.flushed());
-        Position { epoch: self.epoch, tip, flushed: log.flushed() }
+        (self.asked, self.told) = (Some(tip), (log.flushed(), log.kept_start()));
+        Position { epoch: self.epoch, tip, flushed: log.flushed(), start: log.kept_start() }
     }
 
     /// How far the disk is, if the leader does not know yet and may be told without being asked anything: before the logs are
     /// known to agree it may not.
-    pub fn flushed(&mut self, log: &Log) -> Option<Offset> {
-        let news = self.reconciled && log.flushed() > self.told;
+    pub fn flushed(&mut self, log: &Log) -> Option<OnDisk> {
+        let (flushed, start) = (log.flushed(), log.kept_start());
+        let news = self.reconciled && (flushed > self.told.0 || start > self.told.1);
         if news {
-            self.told = log.flushed();
+            self.told = (flushed, start);
         }
-        news.then_some(self.told)
+        news.then_some(OnDisk { log: log.id(), epoch: self.epoch, flushed, start })
     }
 
     /// What the leader says, in the answer that is awaited ([`crate::replica::asking::Asking::take`]). What it says of another epoch,

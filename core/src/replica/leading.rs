@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::{BrokerId, LeaderEpoch, Offset};
 use crate::log::Log;
 use crate::replica::isr::{Isr, NotChanged, Proposal};
-use crate::replica::messages::{Incarnation, News, Position, Refusal, Tip};
+use crate::replica::messages::{Incarnation, News, OnDisk, Position, Refusal, Tip};
 use crate::replica::progress::Progress;
 use crate::time::Instant;
 
@@ -74,6 +74,9 @@ pub struct Leading {
     epoch: LeaderEpoch,
     /// Where its epoch begins in its log. Everything that was ever committed lies below.
     start: Offset,
+    /// The log start that was durable here when its epoch began. It is no lower than what was told to be deleted before.
+    found: Offset,
+    low: Offset,
     since: Instant,
     replicas: BTreeSet<BrokerId>,
     isr: Isr,
@@ -91,6 +94,8 @@ impl Leading {
             me: given.me,
             epoch: given.epoch,
             start: log.end(),
+            found: log.kept_start(),
+            low: Offset(0),
             since: now,
             replicas: given.replicas.iter().copied().collect(),
             isr: Isr::new(given.isr.iter().copied().collect(), given.partition_epoch),
@@ -147,20 +152,14 @@ impl Leading {
         News::Records { records, high: log.high(), start: log.start() }
     }
 
-    /// A follower's disk has come further since its fetch. Answers whether that was news.
-    pub fn flushed(
-        &mut self,
-        now: Instant,
-        from: (BrokerId, Incarnation),
-        epoch: LeaderEpoch,
-        to: Offset,
-        log: &Log,
-    ) -> bool {
+    /// A follower's disk has come further since its fetch, or a later start is durable there. Answers whether that was news.
+    pub fn flushed(&mut self, now: Instant, from: (BrokerId, Incarnation), told: &OnDisk, log: &Log) -> bool {
         let known = self.progress.get_mut(&from.0).filter(|p| p.incarnation() == from.1);
-        let Some(progress) = known.filter(|_| epoch == self.epoch) else { return false };
-        let before = progress.disk().at();
-        progress.flushed(now, to, log.end());
-        progress.disk().at() > before
+        let Some(progress) = known.filter(|_| told.epoch == self.epoch) else { return false };
+        let before = (progress.disk().at(), progress.start());
+        progress.flushed(now, told.flushed, log.end());
+        progress.start_kept(told.start);
+        before != (progress.disk().at(), progress.start())
     }
 
     /// Records are appended to a log that has ended at `before`: who had everything has had it until now. So a follower that has
@@ -179,17 +178,44 @@ impl Leading {
         if self.isr.committed.len() < self.needed(terms.min_isr) {
             return log.high();
         }
+        let others = self.least(now, log.end(), terms, |p| p.disk().at());
+        others.unwrap_or(log.flushed()).min(log.flushed()).max(log.high())
+    }
+
+    /// Raises the low watermark, to where the log starts durably at every member of the maximal in-sync replicas, as each has said in
+    /// this epoch, and here: whoever of them leads next, nothing below comes back. Answers where it is (Kafka:
+    /// `Partition.lowWatermarkIfLeader`, which takes what followers have in memory).
+    ///
+    /// It stays while fewer are in sync than there must be: then one that is not in sync may be elected (KIP-966). And it waits for
+    /// those who keep up and are about to be let in, or it would run away from them: a follower is let in only once its start has
+    /// come to the low watermark, which so stands still as soon as the follower keeps up with the log.
+    pub fn raise_low(&mut self, now: Instant, log: &Log, terms: &Terms) -> Offset {
+        if !self.is_shared() {
+            self.low = self.low.max(log.kept_start());
+        } else if self.isr.committed.len() >= self.needed(terms.min_isr) {
+            let others = self.least(now, log.end(), terms, Progress::start);
+            self.low = others.unwrap_or(log.kept_start()).min(log.kept_start()).max(self.low);
+        }
+        self.low
+    }
+
+    /// The least of what the others have, in the maximal in-sync replicas or about to be let in; `None` if there are no such others.
+    fn least(
+        &self,
+        now: Instant,
+        end: Offset,
+        terms: &Terms,
+        has: impl Fn(&Progress) -> Offset,
+    ) -> Option<Offset> {
         let maximal = self.isr.maximal();
         let others = maximal.iter().filter(|id| **id != self.me);
-        let flushed = others.map(|id| self.progress.get(id).map_or(Offset(0), |p| p.disk().at()));
+        let in_sync = others.map(|id| self.progress.get(id).map_or(Offset(0), &has));
         let joining = self.progress.iter().filter(|(id, progress)| {
             !maximal.contains(id)
                 && self.may_join(**id, progress, terms)
-                && progress.keeps_up(now, log.end(), terms.lag_max)
+                && progress.keeps_up(now, end, terms.lag_max)
         });
-        let joining = joining.map(|(_, progress)| progress.disk().at());
-        let all = flushed.chain(joining).chain([log.flushed()]).min().unwrap_or_default();
-        all.max(log.high())
+        in_sync.chain(joining.map(|(_, progress)| has(progress))).min()
     }
 
     fn needed(&self, min_isr: usize) -> usize {
@@ -224,17 +250,21 @@ impl Leading {
         }
     }
 
-    /// Proposes to let in who has flushed up to the high watermark and up to where this epoch begins, keeps up, and is alive in
-    /// the run that has fetched (Kafka: `Partition.isFollowerInSync`, `isReplicaIsrEligible`).
+    /// Proposes to let in who has flushed up to the high watermark and up to where this epoch begins, has nothing any more of what is
+    /// deleted for good, keeps up, and is alive in the run that has fetched (Kafka: `Partition.isFollowerInSync`,
+    /// `isReplicaIsrEligible`).
     pub fn expand(&mut self, now: Instant, log: &Log, terms: &Terms) -> Option<Proposal> {
         if !self.isr.is_free(now) {
             return None;
         }
         let least = log.high().max(self.start);
+        // Not where the log starts here, which retention moves again and again.
+        let least_start = self.low.max(self.found);
         let joins = |(id, progress): &(&BrokerId, &Progress)| {
             !self.isr.committed.contains(*id)
                 && self.may_join(**id, progress, terms)
                 && progress.disk().at() >= least
+                && progress.start() >= least_start
                 && progress.keeps_up(now, log.end(), terms.lag_max)
         };
         let joining: Vec<BrokerId> = self.progress.iter().filter(joins).map(|(id, _)| *id).collect();
@@ -314,6 +344,11 @@ impl Leading {
     /// Where its epoch begins in its log.
     pub fn epoch_start(&self) -> Offset {
         self.start
+    }
+
+    /// The low watermark: below it nothing comes back, whoever of the in-sync replicas leads next. As far as this epoch knows.
+    pub fn low(&self) -> Offset {
+        self.low
     }
 
     /// The in-sync replicas, as the controller has decided.

@@ -36,6 +36,9 @@ pub struct Position {
     pub tip: Tip,
     /// How far its disk has it.
     pub flushed: Offset,
+    /// The log start that its disk would come back with (Kafka: the `logStartOffset` of a follower's fetch, KIP-107, which need not
+    /// be durable there).
+    pub start: Offset,
 }
 
 /// A follower asks one leader for all that is new to it.
@@ -119,8 +122,21 @@ pub enum Refusal {
 pub struct ReplicaFlushed {
     /// The run of the follower.
     pub incarnation: Incarnation,
-    /// How far its disk is, by partition and the leader epoch in which it follows.
-    pub logs: Vec<(LogId, LeaderEpoch, Offset)>,
+    /// How far its disk is, by partition.
+    pub logs: Vec<OnDisk>,
+}
+
+/// How far the disk of a follower is with one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnDisk {
+    /// The partition.
+    pub log: LogId,
+    /// The leader epoch in which it follows.
+    pub epoch: LeaderEpoch,
+    /// How far its disk has it.
+    pub flushed: Offset,
+    /// The log start that its disk would come back with.
+    pub start: Offset,
 }
 
 impl<R> News<R> {

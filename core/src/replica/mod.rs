@@ -10,6 +10,9 @@
 //! - The high watermark passes what every member of the *maximal* in-sync replicas, committed and proposed, has flushed and
 //!   said so in the leader's epoch; and the leader is one of them.
 //! - Who is let in has flushed up to the high watermark, and up to where the leader's epoch begins.
+//!
+//! The start of a log is held together alike: the low watermark passes where the log starts durably at every member of the maximal
+//! in-sync replicas, and who is let in starts no lower.
 
 pub mod asking;
 pub mod following;
@@ -61,6 +64,8 @@ pub struct Partition<W, F> {
     pub waiters: Waiters<W>,
     /// Who waits for this broker's disk alone (acks=1).
     pub local: Waiters<W>,
+    /// Who waits for the low watermark: for records to be deleted for good.
+    pub deleting: Waiters<W>,
     /// The fetches that are parked here.
     pub parked: BTreeSet<F>,
     /// Why it cannot be used, if it cannot: what a person should read.
@@ -78,14 +83,15 @@ impl<W, F: Ord> Partition<W, F> {
             heard: (Offset(0), Offset(0)),
             waiters: Waiters::default(),
             local: Waiters::default(),
+            deleting: Waiters::default(),
             parked: BTreeSet::new(),
             offline,
         }
     }
 
-    /// Takes everybody who waits for the high watermark or for this broker's disk.
+    /// Takes everybody who waits for the high or the low watermark, or for this broker's disk.
     pub fn take_waiting(&mut self) -> Vec<W> {
-        self.waiters.drain().chain(self.local.drain()).collect()
+        self.waiters.drain().chain(self.local.drain()).chain(self.deleting.drain()).collect()
     }
 
     /// Whether a leader's high watermark has come to where its epoch begins: before that it may be behind what was told to be committed.

@@ -61,6 +61,8 @@ pub struct Progress {
     fetched: Instant,
     records: Pace,
     disk: Pace,
+    /// The log start that is durable there.
+    start: Offset,
 }
 
 impl Progress {
@@ -78,6 +80,7 @@ impl Progress {
             fetched: now,
             records: Pace::new(now, at.tip.end, end, caught_up),
             disk: Pace::new(now, flushed, end, caught_up),
+            start: at.start,
         }
     }
 
@@ -90,6 +93,12 @@ impl Progress {
         self.records.reached(now, at.tip.end, end);
         self.records.mark = (end, now);
         self.flushed(now, at.flushed, end);
+        self.start_kept(at.start);
+    }
+
+    /// That log start is durable there. One that was said to be stays so.
+    pub(super) fn start_kept(&mut self, start: Offset) {
+        self.start = self.start.max(start);
     }
 
     /// Its disk is there. What it has not said it has does not count, and what is on disk stays.
@@ -122,6 +131,11 @@ impl Progress {
     /// Its disk.
     pub fn disk(&self) -> &Pace {
         &self.disk
+    }
+
+    /// The log start that is durable there, as far as it has said.
+    pub fn start(&self) -> Offset {
+        self.start
     }
 
     /// Whether it keeps up, with its log and with its disk: one whose disk has stalled has to leave the in-sync replicas,

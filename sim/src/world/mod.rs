@@ -283,6 +283,9 @@ impl World {
         if std::mem::take(&mut self.watch.deposed_told) {
             self.history.deposed_told.push(at);
         }
+        if std::mem::take(&mut self.watch.deposed_listed) {
+            self.history.deposed_listed.push(at);
+        }
         self.look_for_betrayal(server);
         self.after(server);
         done

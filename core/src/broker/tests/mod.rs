@@ -3,6 +3,7 @@
 mod admin;
 mod belonging;
 mod bounds;
+mod deleting;
 mod delivery;
 mod describe_quorum;
 mod dialects;
@@ -59,6 +60,9 @@ struct Rig {
     snapshot: Option<(Offset, LeaderEpoch, Bytes)>,
     /// Where the metadata log begins.
     metadata_start: Offset,
+    /// Where logs start since they were trimmed, and where a checkpoint has kept that they do.
+    trimmed: BTreeMap<LogId, Offset>,
+    starts: BTreeMap<LogId, Offset>,
     /// Complete operations as soon as they are sent.
     prompt: bool,
     /// Leave what the machine wants to read unread.
@@ -132,6 +136,8 @@ impl Rig {
             election: None,
             snapshot: None,
             metadata_start: Offset(0),
+            trimmed: BTreeMap::new(),
+            starts: BTreeMap::new(),
             prompt: true,
             hold_loads: false,
             loads: Vec::new(),
@@ -223,6 +229,8 @@ impl Rig {
                     }
                 }
                 StoreOp::Trim { log: LogId::METADATA, start } => self.metadata_start = start,
+                StoreOp::Trim { log, start } => drop(self.trimmed.insert(log, start)),
+                StoreOp::Checkpoint { .. } => self.starts = self.trimmed.clone(),
                 StoreOp::Snapshot { at, epoch, bytes, .. } => self.snapshot = Some((at, epoch, bytes)),
                 StoreOp::Remove { log } => drop(self.disk.remove(&log)),
                 StoreOp::Election { state } => self.election = Some(state),

@@ -49,9 +49,13 @@ fn start(
     // A disk that is empty gets a new directory.
     let new = if run < FIRST_RESTART { [at as u8 + 1; 16] } else { u128::from(run).to_le_bytes() };
     let directory = before.as_ref().map_or(new, |rig| rig.broker.identity.directory_id);
+    let starts = before.as_ref().map_or_else(Default::default, |rig| rig.starts.clone());
     let (disk, election, snapshot, metadata_start) = before
         .map_or_else(Default::default, |rig| (rig.disk, rig.election, rig.snapshot, rig.metadata_start));
     let mut logs: Vec<RecoveredLog> = disk.iter().map(|(log, all)| recovered(*log, all)).collect();
+    for log in &mut logs {
+        log.start = log.start.max(starts.get(&log.log).copied().unwrap_or_default());
+    }
     for log in logs.iter_mut().filter(|log| log.log == LogId::METADATA) {
         let left = disk[&LogId::METADATA].iter().filter(|b| b.header().base_offset >= metadata_start);
         *log = recovered(LogId::METADATA, &left.cloned().collect::<Vec<_>>());
@@ -67,6 +71,7 @@ fn start(
     let mut rig = Rig::in_directory(&settings, logs, (Ok(election.clone()), run), directory);
     rig.addresses = (1..=voters).map(|id| (BrokerId(id as i32), address(id))).collect();
     (rig.disk, rig.election) = (disk, election);
+    (rig.trimmed, rig.starts) = (starts.clone(), starts);
     (rig.snapshot, rig.metadata_start) = (snapshot, metadata_start);
     rig
 }

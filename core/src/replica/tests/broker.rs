@@ -89,11 +89,11 @@ impl World {
 
     pub(super) fn follower_flushed(&mut self, id: i32, from: i32, flushed: &ReplicaFlushed) {
         let now = self.now;
-        for (log, epoch, to) in &flushed.logs {
-            let replica = self.running(id).replicas.get_mut(log).expect("it is kept here");
+        for told in &flushed.logs {
+            let replica = self.running(id).replicas.get_mut(&told.log).expect("it is kept here");
             if let Role::Leads(leading) = &mut replica.role {
                 let from = (BrokerId(from), flushed.incarnation);
-                leading.flushed(now, from, *epoch, *to, &replica.log);
+                leading.flushed(now, from, told, &replica.log);
             }
         }
     }
@@ -165,13 +165,15 @@ impl World {
         let (now, min_isr) = (self.now, self.min_isr);
         let Some(Process { replicas, image, serving, .. }) = &mut self.node(id).process else { return };
         let replica = replicas.get_mut(&log).expect("it is kept here");
-        let Role::Leads(leading) = &replica.role else { return };
+        let Role::Leads(leading) = &mut replica.role else { return };
         let terms = Terms { lag_max: LAG_MAX, min_isr, retry: RETRY, alive: &image.alive };
+        let low = leading.raise_low(now, &replica.log, &terms);
         if replica.log.raise_high(leading.high(now, &replica.log, &terms)) {
             serving.changed(log);
             self.check_committed(id, log);
             self.acknowledge(id, log);
         }
+        self.deleted(log, low);
     }
 
     fn propose(&mut self, id: i32, log: LogId) {
@@ -239,7 +241,7 @@ impl World {
             let news = asking.tell(|log| {
                 let replica = replicas.get_mut(&log).expect("it is kept here");
                 match &mut replica.role {
-                    Role::Follows(f) => f.flushed(&replica.log).map(|to| (f.epoch(), to)),
+                    Role::Follows(following) => following.flushed(&replica.log),
                     _ => None,
                 }
             });

@@ -15,7 +15,13 @@ impl World {
         self.tell(format!("{id} leads {log:?} in epoch {epoch}"));
         let before = self.ghost(log).leaders.insert(epoch.0, (id, run));
         assert_eq!(before, None, "two leaders of {log:?} in epoch {epoch}\n{}", self.told());
+        let (start, deleted) = (self.replica(id, log).log.start(), self.ghosts[&log].deleted);
         if self.controller.image.partitions[&log].epoch == epoch {
+            assert!(
+                start >= deleted,
+                "{id}, elected, begins {log:?} at {start}, deleted up to {deleted}\n{}",
+                self.told()
+            );
             self.check_holds(log, &self.replica(id, log).kept, &format!("{id}, elected,"));
         }
     }
@@ -59,10 +65,27 @@ impl World {
         }
     }
 
+    /// A leader says that nothing below comes back: nobody in sync has it on disk.
+    pub(super) fn deleted(&mut self, log: LogId, low: Offset) {
+        let ghost = self.ghost(log);
+        if low > ghost.deleted {
+            ghost.deleted = low;
+            self.seen.deletions += 1;
+            self.check_in_sync(log);
+        }
+    }
+
     /// S4, S5: whoever is in sync by what the controller has decided could be elected, even after a loss of power.
     pub(super) fn check_in_sync(&self, log: LogId) {
+        let deleted = self.ghosts[&log].deleted;
         for member in &self.controller.image.partitions[&log].isr {
             let disk = &self.nodes[member.0 as usize - 1].disk[&log];
+            let start = disk.start;
+            assert!(
+                start >= deleted,
+                "{member}, in sync, has {log:?} from {start} on, deleted up to {deleted}\n{}",
+                self.told()
+            );
             self.check_holds(log, disk, &format!("{member}, in sync,"));
         }
     }

@@ -7,7 +7,7 @@ use super::node::log_id;
 use crate::ids::{BrokerId, LeaderEpoch, LogId, Offset};
 use crate::replica::asking::{Asking, Limits};
 use crate::replica::messages::{
-    Incarnation, News, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch, Tip,
+    Incarnation, News, OnDisk, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch, Tip,
 };
 use crate::replica::serving::{Found, Received, Room, Serving};
 use crate::time::Instant;
@@ -43,7 +43,7 @@ impl Link {
         let here = &self.here;
         self.asking.ask(self.now, |log| {
             let tip = Tip { epoch: LeaderEpoch(1), end: Offset(here[&log]) };
-            Some(Position { epoch: LeaderEpoch(1), tip, flushed: tip.end })
+            Some(Position { epoch: LeaderEpoch(1), tip, flushed: tip.end, start: Offset(0) })
         })
     }
 
@@ -192,11 +192,12 @@ fn a_new_partition_does_not_wait_for_the_fetch_under_way_and_an_old_one_is_not_h
 #[test]
 fn a_disk_that_comes_further_is_told_of_while_a_fetch_is_parked() {
     let mut link = Link::new(2);
-    let flushed = |_| Some((LeaderEpoch(1), Offset(4)));
+    let on_disk = |log| OnDisk { log, epoch: LeaderEpoch(1), flushed: Offset(4), start: Offset(0) };
+    let flushed = |log| Some(on_disk(log));
     assert_eq!(link.asking.tell(flushed), None, "the next fetch will say it");
     link.ask();
     assert_eq!(link.asking.tell(flushed), None, "nothing has changed");
     link.asking.changed(log_id(1));
     let told = link.asking.tell(flushed).expect("news");
-    assert_eq!((told.incarnation, told.logs), (RUN, vec![(log_id(1), LeaderEpoch(1), Offset(4))]));
+    assert_eq!((told.incarnation, told.logs), (RUN, vec![on_disk(log_id(1))]));
 }

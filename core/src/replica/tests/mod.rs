@@ -3,6 +3,7 @@
 mod broker;
 mod checks;
 mod controller;
+mod deletions;
 mod links;
 mod nemesis;
 mod node;

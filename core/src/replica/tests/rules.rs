@@ -15,21 +15,21 @@ use crate::record::build::BatchBuilder;
 use crate::replica::following::{Following, Step};
 use crate::replica::isr::NotChanged;
 use crate::replica::leading::{Leadership, Leading, Terms, TooFew, Wanted};
-use crate::replica::messages::{Incarnation, News, PartitionAnswer, Position, Refusal, Tip};
+use crate::replica::messages::{Incarnation, News, OnDisk, PartitionAnswer, Position, Refusal, Tip};
 use crate::time::{Instant, Timestamp};
 
 const LAG_MAX: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A log with records of these epochs, and the batches in it.
-struct Kept {
-    log: Log,
-    batches: Vec<Batch>,
-    space: TailSpace,
+pub(super) struct Kept {
+    pub(super) log: Log,
+    pub(super) batches: Vec<Batch>,
+    pub(super) space: TailSpace,
 }
 
 impl Kept {
-    fn of(epochs: &[i32]) -> Kept {
+    pub(super) fn of(epochs: &[i32]) -> Kept {
         let mut kept =
             Kept { log: Log::empty(log_id(0)), batches: Vec::new(), space: TailSpace::new(1 << 20) };
         epochs.iter().for_each(|epoch| kept.append(*epoch));
@@ -37,34 +37,39 @@ impl Kept {
         kept
     }
 
-    fn append(&mut self, epoch: i32) {
+    pub(super) fn append(&mut self, epoch: i32) {
         let mut batch = BatchBuilder::plain(Timestamp(0), &[(None, Some(Bytes::from_static(b"x")))]);
         let context = AppendContext { epoch: LeaderEpoch(epoch), shape: SHAPE, at: Timestamp(0) };
         self.log.append(&mut batch, &context, &mut self.space);
         self.batches.push(batch);
     }
 
-    fn epochs(&self) -> Vec<i32> {
+    pub(super) fn epochs(&self) -> Vec<i32> {
         let all = (self.log.start().0..self.log.end().0).map(Offset);
         all.map(|at| self.log.epochs().of(at).map_or(-1, |epoch| epoch.0)).collect()
     }
 }
 
 /// Broker 1 leads in epoch 5; brokers 2 to 4 follow.
-struct Leads {
-    now: Instant,
-    kept: Kept,
-    leading: Leading,
-    alive: BTreeMap<BrokerId, Incarnation>,
-    min_isr: usize,
+pub(super) struct Leads {
+    pub(super) now: Instant,
+    pub(super) kept: Kept,
+    pub(super) leading: Leading,
+    pub(super) alive: BTreeMap<BrokerId, Incarnation>,
+    pub(super) min_isr: usize,
 }
 
-fn run(id: i32) -> Incarnation {
+pub(super) fn run(id: i32) -> Incarnation {
     Incarnation(id as u64 * 10)
 }
 
+pub(super) fn on_disk(epoch: i32, flushed: i64, start: i64) -> OnDisk {
+    let (epoch, flushed, start) = (LeaderEpoch(epoch), Offset(flushed), Offset(start));
+    OnDisk { log: log_id(0), epoch, flushed, start }
+}
+
 impl Leads {
-    fn new(epochs: &[i32], isr: &[i32]) -> Leads {
+    pub(super) fn new(epochs: &[i32], isr: &[i32]) -> Leads {
         let kept = Kept::of(epochs);
         let now = Instant(1_000_000_000);
         let given = Leadership {
@@ -79,53 +84,53 @@ impl Leads {
         Leads { now, kept, leading, alive, min_isr: 1 }
     }
 
-    fn terms(&self) -> Terms<'_> {
+    pub(super) fn terms(&self) -> Terms<'_> {
         Terms { lag_max: LAG_MAX, min_isr: self.min_isr, retry: RETRY, alive: &self.alive }
     }
 
-    fn fetch(&mut self, from: i32, epoch: i32, tip: (i32, i64), flushed: i64) -> News<Wanted> {
+    pub(super) fn fetch(&mut self, from: i32, epoch: i32, tip: (i32, i64), flushed: i64) -> News<Wanted> {
         let tip = Tip { epoch: LeaderEpoch(tip.0), end: Offset(tip.1) };
-        let at = Position { epoch: LeaderEpoch(epoch), tip, flushed: Offset(flushed) };
+        let at = Position { epoch: LeaderEpoch(epoch), tip, flushed: Offset(flushed), start: Offset(0) };
         self.leading.fetched(self.now, (BrokerId(from), run(from)), &at, &self.kept.log)
     }
 
-    fn high(&self) -> i64 {
+    pub(super) fn high(&self) -> i64 {
         self.leading.high(self.now, &self.kept.log, &self.terms()).0
     }
 
-    fn append(&mut self, count: usize) {
+    pub(super) fn append(&mut self, count: usize) {
         for _ in 0..count {
             self.leading.appended(self.now, self.kept.log.end());
             self.kept.append(5);
         }
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.kept.log.flushed_to(self.kept.log.end());
     }
 
-    fn raise(&mut self) {
+    pub(super) fn raise(&mut self) {
         let high = Offset(self.high());
         self.kept.log.raise_high(high);
     }
 
-    fn wait(&mut self, seconds: i64) {
+    pub(super) fn wait(&mut self, seconds: i64) {
         self.now = self.now.after_ms(seconds * 1_000);
     }
 
-    fn shrink(&mut self) -> Option<Vec<i32>> {
+    pub(super) fn shrink(&mut self) -> Option<Vec<i32>> {
         let terms = Terms { lag_max: LAG_MAX, min_isr: self.min_isr, retry: RETRY, alive: &self.alive };
         let proposal = self.leading.shrink(self.now, &self.kept.log, &terms)?;
         Some(proposal.isr.iter().map(|(id, _)| id.0).collect())
     }
 
-    fn expand(&mut self) -> Option<Vec<i32>> {
+    pub(super) fn expand(&mut self) -> Option<Vec<i32>> {
         let terms = Terms { lag_max: LAG_MAX, min_isr: self.min_isr, retry: RETRY, alive: &self.alive };
         let proposal = self.leading.expand(self.now, &self.kept.log, &terms)?;
         Some(proposal.isr.iter().map(|(id, _)| id.0).collect())
     }
 
-    fn decided(&mut self, isr: &[i32], partition_epoch: i32) -> bool {
+    pub(super) fn decided(&mut self, isr: &[i32], partition_epoch: i32) -> bool {
         let isr: Vec<BrokerId> = isr.iter().copied().map(BrokerId).collect();
         self.leading.decided(&isr, partition_epoch)
     }
@@ -162,7 +167,7 @@ fn the_high_watermark_waits_for_the_disks_of_all_in_sync_and_the_leaders_own() {
     one.fetch(3, 5, (5, 4), 1);
     assert_eq!(one.high(), 1, "what is not on its disk does not count");
     let from = (BrokerId(3), run(3));
-    assert!(one.leading.flushed(one.now, from, LeaderEpoch(5), Offset(9), &one.kept.log));
+    assert!(one.leading.flushed(one.now, from, &on_disk(5, 9, 0), &one.kept.log));
     assert_eq!(one.high(), 2, "nor what is not on the leader's");
     one.flush();
     assert_eq!(one.high(), 4, "of what it has flushed only what it has fetched");
@@ -176,8 +181,8 @@ fn a_diverging_fetch_and_a_notice_of_another_epoch_or_run_are_no_progress() {
     one.fetch(2, 5, (1, 3), 1);
     let log = &one.kept.log;
     let (now, leading) = (one.now, &mut one.leading);
-    assert!(!leading.flushed(now, (BrokerId(2), run(2)), LeaderEpoch(4), Offset(3), log));
-    assert!(!leading.flushed(now, (BrokerId(2), run(7)), LeaderEpoch(5), Offset(3), log));
+    assert!(!leading.flushed(now, (BrokerId(2), run(2)), &on_disk(4, 3, 0), log));
+    assert!(!leading.flushed(now, (BrokerId(2), run(7)), &on_disk(5, 3, 0), log));
     assert_eq!(one.high(), 1);
 }
 
@@ -349,7 +354,14 @@ fn a_follower_commits_no_more_than_it_has_and_tells_of_its_disk_once_the_logs_ag
     kept.append(5);
     assert_eq!(following.flushed(&kept.log), None);
     kept.log.flushed_to(Offset(3));
-    assert_eq!((following.flushed(&kept.log), following.flushed(&kept.log)), (Some(Offset(3)), None));
+    assert_eq!(following.flushed(&kept.log), Some(on_disk(5, 3, 0)));
+    assert_eq!(following.flushed(&kept.log), None);
+    kept.log.raise_high(Offset(3));
+    kept.log.raise_start(Offset(2));
+    assert_eq!(following.flushed(&kept.log), None, "its disk would come back with the old start");
+    kept.log.start_kept(Offset(2));
+    assert_eq!(following.flushed(&kept.log), Some(on_disk(5, 3, 2)));
+    assert_eq!(following.flushed(&kept.log), None);
 }
 
 #[test]

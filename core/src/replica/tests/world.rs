@@ -54,6 +54,8 @@ pub(super) struct Ghost {
     pub(super) acked: BTreeMap<Offset, Bytes>,
     /// What was ever written at an offset in an epoch.
     pub(super) written: BTreeMap<(Offset, i32), Bytes>,
+    /// Below this nothing comes back, as some leader has said.
+    pub(super) deleted: Offset,
     /// Who led in an epoch, in which run.
     pub(super) leaders: BTreeMap<i32, (i32, Incarnation)>,
 }
@@ -87,6 +89,8 @@ pub(super) struct Seen {
     pub(super) restarts: usize,
     pub(super) shrinks: usize,
     pub(super) expansions: usize,
+    /// How often a low watermark has risen.
+    pub(super) deletions: usize,
 }
 
 impl World {
@@ -393,6 +397,11 @@ impl World {
     fn written(&mut self, id: i32, write: UnderWay) {
         let Process { asking, replicas, .. } = self.running(id);
         let replica = replicas.get_mut(&write.log).expect("it is kept here");
+        if let Write::Trim(to) = write.write {
+            replica.log.start_kept(to);
+            asking.values_mut().for_each(|asking| asking.changed(write.log));
+            return;
+        }
         if replica.log.cuts() != write.cuts {
             return;
         }

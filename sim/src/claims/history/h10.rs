@@ -12,12 +12,6 @@ const EARLIEST: i64 = -2;
 
 /// Whether it holds.
 pub fn check(history: &History) -> Verdict {
-    // A leader that was replaced and does not know it yet tells what is over, and a new one begins where it has heard that the log
-    // begins: of several brokers nobody promises more (Kafka does not either), but for a deletion, which does not wait for
-    // followers yet.
-    if history.several {
-        return Ok(());
-    }
     let mut by_partition: BTreeMap<&TopicPartition, Vec<&OffsetLookup>> = BTreeMap::new();
     for lookup in &history.lookups {
         by_partition.entry(&lookup.partition).or_default().push(lookup);
@@ -29,6 +23,10 @@ pub fn check(history: &History) -> Verdict {
         }
         let known = Known::of(history, of);
         for lookup in lookups {
+            // A leader that was replaced and does not know it yet tells what is over, as Kafka's does.
+            if history.deposed_listed.iter().any(|at| (lookup.asked_at..=lookup.at).contains(at)) {
+                continue;
+            }
             let verdict = match lookup.what {
                 LATEST => known.latest(lookup),
                 EARLIEST => known.earliest(lookup),
@@ -43,7 +41,15 @@ pub fn check(history: &History) -> Verdict {
             })?;
         }
     }
-    Ok(())
+    history.logs.iter().filter(|_| !history.damaged).try_for_each(|(of, log)| {
+        let deleted = Known::of(history, of).starts.last().map_or(0, |(_, start)| *start);
+        let whole = log.unreadable.is_some() || log.start >= deleted;
+        if whole {
+            Ok(())
+        } else {
+            Err(format!("{of} starts at {} in the end, and {deleted} was told", log.start))
+        }
+    })
 }
 
 /// What clients knew of a partition, each with the moment it was known at, in order of time; the value only grows.
@@ -208,7 +214,23 @@ mod tests {
         assert!(asked(1, vec![]).is_err(), "nobody wanted it");
         assert!(asked(0, vec![trim(1, (3, 4), Fate::Done(Some(1)))]).is_err(), "it was done");
         assert!(asked(0, vec![trim(1, (3, 4), Fate::Unknown)]).is_ok());
-        assert!(asked(1, vec![trim(1, (21, 30), Fate::Done(Some(1)))]).is_ok(), "under way");
+        assert!(asked(1, vec![trim(1, (21, 30), Fate::Unknown)]).is_ok(), "under way");
+    }
+
+    #[test]
+    fn what_is_deleted_and_there_in_the_end_is_seen() {
+        let ended = |fate| {
+            check(&History { trims: vec![trim(1, (30, 31), fate)], ..history(LATEST, (2, -1), (20, 21)) })
+        };
+        assert!(ended(Fate::Done(Some(1))).is_err(), "it came back");
+        assert!(ended(Fate::Done(Some(0))).is_ok() && ended(Fate::Unknown).is_ok());
+    }
+
+    #[test]
+    fn one_who_was_deposed_and_does_not_know_it_may_tell_what_was() {
+        let told = |deposed_listed| check(&History { deposed_listed, ..history(LATEST, (0, -1), (6, 8)) });
+        assert!(told(vec![7]).is_ok());
+        assert!(told(vec![5, 9]).is_err(), "it told something before or after");
     }
 
     #[test]

@@ -83,7 +83,13 @@ pub(super) fn message(message: &PeerMessage) -> String {
             format!("{name}{}", each.collect::<String>())
         }
         PeerMessage::ReplicaFlushed(flushed) => {
-            let each = flushed.logs.iter().map(|(log, _, to)| format!(": {} to {to}", place(log)));
+            let each = flushed.logs.iter().map(|told| {
+                let start = match told.start.0 {
+                    0 => String::new(),
+                    start => format!(", it starts at {start}"),
+                };
+                format!(": {} to {}{start}", place(&told.log), told.flushed)
+            });
             format!("{name}{}", each.collect::<String>())
         }
         PeerMessage::Forwarded { outcome: Outcome::NotController, .. } => {
