@@ -47,6 +47,8 @@ struct Client {
     ledger: Arc<Mutex<Ledger>>,
     watch: Option<JoinHandle<()>>,
     errors: PathBuf,
+    /// How many commits it had told when a member was last replaced.
+    commits: usize,
 }
 
 /// Installs and builds the clients, once for each of their versions. One whose runtime is missing is left out, and
@@ -87,7 +89,8 @@ impl Foreign {
         Foreign { directory, clients }
     }
 
-    /// A strike is over: panics when a client saw what may not be, else a member of each group makes place for another.
+    /// A strike is over: panics when a client saw what may not be. A member of each group that has come so far as to
+    /// commit makes place for another, which asks where the group had stopped.
     pub fn over(&mut self) {
         for client in &mut self.clients {
             client.faultless();
@@ -131,7 +134,7 @@ impl Client {
         let ledger = Arc::new(Mutex::new(Ledger::new(scene.partitions)));
         let shared = Arc::clone(&ledger);
         let watch = Some(std::thread::spawn(move || watch(output, copy, &shared)));
-        Client { name, scene, child, ledger, watch, errors }
+        Client { name, scene, child, ledger, watch, errors, commits: 0 }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -153,6 +156,10 @@ impl Client {
     }
 
     fn replace_a_member(&mut self) {
+        let commits = self.ledger().totals().1;
+        if std::mem::replace(&mut self.commits, commits) == commits {
+            return;
+        }
         let input = self.child.stdin.as_mut().expect("it was not asked to end");
         input.write_all(b"again\n").unwrap_or_else(|error| panic!("{} does not listen: {error}", self.name));
     }

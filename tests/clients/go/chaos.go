@@ -175,7 +175,7 @@ func (c *chaos) allRead() bool {
 	return true
 }
 
-// One member of the group; it commits after each poll.
+// One member of the group; it commits after each poll. Its session is as short as that of the Java client's members.
 type reader struct {
 	id     int
 	client *kgo.Client
@@ -193,6 +193,7 @@ func (c *chaos) join() {
 	}
 	r.client = c.client(kgo.ConsumerGroup(c.group), kgo.ConsumeTopics(c.topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.BlockRebalanceOnPoll(),
+		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond),
 		kgo.OnPartitionsAssigned(told("assigned")), kgo.OnPartitionsRevoked(told("lost")), kgo.OnPartitionsLost(told("lost")))
 	c.readers = append(c.readers, r)
 	go r.run(c)

@@ -134,7 +134,8 @@ final class Chaos {
         return true;
     }
 
-    // One member of the group; it commits after each poll.
+    // One member of the group; it commits after each poll. A session is as short as that of librdkafka's readers: a member
+    // that left while the group rebalanced comes back as a ghost when the coordinator dies before the group is stored again.
     final class Member extends Thread implements ConsumerRebalanceListener {
         final int id = members.incrementAndGet();
         volatile boolean stop = false;
@@ -146,7 +147,8 @@ final class Chaos {
 
         @Override public void run() {
             try (var consumer = new KafkaConsumer<>(Map.<String, Object>of("bootstrap.servers", bootstrap, "group.id", group,
-                "enable.auto.commit", "false", "auto.offset.reset", "none"), new StringDeserializer(), new StringDeserializer())) {
+                "session.timeout.ms", "6000", "heartbeat.interval.ms", "300", "enable.auto.commit", "false",
+                "auto.offset.reset", "none"), new StringDeserializer(), new StringDeserializer())) {
                 consumer.subscribe(List.of(topic), this);
                 while (!stop) {
                     ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(200));
