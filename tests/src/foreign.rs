@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::kafka::until;
 use crate::ledger::Ledger;
 use crate::scene::Scene;
 use crate::server::directory;
@@ -18,6 +19,9 @@ const NAMES: [&str; 2] = ["java", "franz-go"];
 
 /// Between the rounds of a client, each of which is five records to every partition: 300 records a second.
 const PAUSE_MS: &str = "100";
+
+/// How long a client may take until it writes and reads; a JVM on a busy machine takes its time.
+const BEGINNING: Duration = Duration::from_secs(120);
 
 /// How long a client may take to bring out and read all that it has, and to leave its group.
 const END: Duration = Duration::from_secs(300);
@@ -77,7 +81,8 @@ fn installed(name: &'static str) -> Option<Installed> {
 }
 
 impl Foreign {
-    /// Starts each with a topic of so many partitions, replicated three times, and a group of its own.
+    /// Starts each with a topic of so many partitions, replicated three times, and a group of its own; waits until
+    /// each writes to and reads from every partition.
     pub fn start(bootstrap: &str, partitions: usize, clients: Vec<Installed>) -> Foreign {
         let directory = directory("quipu-foreign");
         fs::create_dir_all(&directory).expect("the temporary directory takes a new one");
@@ -85,8 +90,15 @@ impl Foreign {
             let scene = Scene::open(bootstrap, &format!("chaos-{}", client.name), (partitions, 3));
             Client::start(client, scene, &directory)
         };
-        let clients = clients.iter().map(start).collect();
-        Foreign { directory, clients }
+        let mut foreign =
+            Foreign { clients: clients.iter().map(start).collect(), directory: directory.clone() };
+        for client in &mut foreign.clients {
+            until(&format!("{} writes and reads everywhere", client.name), BEGINNING, || {
+                client.faultless();
+                client.ledger().begun()
+            });
+        }
+        foreign
     }
 
     /// A strike is over: panics when a client saw what may not be. A member of each group that has come so far as to
@@ -146,7 +158,9 @@ impl Client {
         if let Some(status) = ended {
             panic!("{} has ended by itself: {status}; it logged {}", self.name, self.errors.display());
         }
-        self.none(&self.ledger().faults_of_a_writer());
+        // The watch must not find the lock poisoned: it goes on while the panic is told.
+        let faults = self.ledger().faults_of_a_writer();
+        self.none(&faults);
     }
 
     /// Panics with the first of these, if there are any.

@@ -229,7 +229,7 @@ func (r *reader) complain(topic string, partition int32, err error) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled):
 	case errors.As(err, &session) || kerr.IsRetriable(err):
-		tell("uncommitted %d %v", r.id, err)
+		tell("waits %d %v", r.id, err)
 	default:
 		tell("fault member %d: %s, partition %d: %v", r.id, topic, partition, err)
 	}

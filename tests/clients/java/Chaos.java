@@ -2,7 +2,7 @@
 //
 //     sent P COUNT              acked P NUMBER OFFSET     failed P NUMBER WHY
 //     assigned MEMBER P,P..     lost MEMBER P,P..         read MEMBER P FROM-TO
-//     committed MEMBER P OFFSET uncommitted MEMBER WHY    fault WHY
+//     committed MEMBER P OFFSET uncommitted MEMBER WHY    waits MEMBER WHY       fault WHY
 //
 // Every value names its partition and its number there, which is its offset too. A line `again` on the standard input
 // makes one member leave between a poll and its commit, and a new one join. When the input ends, all ends in order.
