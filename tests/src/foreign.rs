@@ -160,13 +160,21 @@ impl Client {
         }
         // The watch must not find the lock poisoned: it goes on while the panic is told.
         let faults = self.ledger().faults_of_a_writer();
-        self.none(&faults);
+        self.none(&faults, &[]);
     }
 
-    /// Panics with the first of these, if there are any.
-    fn none(&self, faults: &[String]) {
-        let first = &faults[..faults.len().min(10)];
-        assert!(faults.is_empty(), "{}: {} faults, the first: {first:#?}", self.name, faults.len());
+    /// Panics with the first of what the client saw and of what its log holds, if there is anything.
+    fn none(&self, seen: &[String], held: &[String]) {
+        let first = |faults: &[String]| faults[..faults.len().min(5)].to_vec();
+        assert!(
+            seen.is_empty() && held.is_empty(),
+            "{}: {} faults, the first: {:#?}; its log has {}, the first: {:#?}",
+            self.name,
+            seen.len(),
+            first(seen),
+            held.len(),
+            first(held)
+        );
     }
 
     fn replace_a_member(&mut self) {
@@ -187,11 +195,10 @@ impl Client {
         self.watch.take().expect("it is watched").join().expect("the watch ends well");
         let Scene { bootstrap, topic, partitions, .. } = &self.scene;
         let ledger = self.ledger();
-        // All faults at once: what the client saw explains what the log holds.
+        // Both at once: what the client saw explains what the log holds.
         let against = |partition| ledger.against(partition, &log(bootstrap, topic, partition));
-        let faults: Vec<String> =
-            ledger.faults().iter().cloned().chain((0..*partitions).flat_map(against)).collect();
-        self.none(&faults);
+        let held: Vec<String> = (0..*partitions).flat_map(against).collect();
+        self.none(ledger.faults(), &held);
         let (totals, commits) = ledger.totals();
         assert!(status.success(), "{} ended with {status}; it logged {}", self.name, self.errors.display());
         assert!(commits > 0, "{}: no commit was acknowledged: resuming was not tested", self.name);

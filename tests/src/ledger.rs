@@ -14,6 +14,13 @@ pub struct Ledger {
     accounts: Vec<Account>,
     /// By member and partition, the offset it reads next. Forgotten when the partition changes hands.
     positions: BTreeMap<(usize, usize), i64>,
+    /// By member and partition, what it may not resume below: what was committed when it was assigned the partition,
+    /// and what it has committed since.
+    ///
+    /// Not what others commit later: who was expelled while its coordinator stood still learns that only after it has
+    /// asked where to resume, and neither its assignment nor that question is fenced (Kafka: `validateOffsetFetch` of
+    /// `ClassicGroup` asks for no member or generation). Its commits are.
+    floors: BTreeMap<(usize, usize), i64>,
     again: i64,
     assignments: usize,
     commits: usize,
@@ -57,8 +64,8 @@ impl Ledger {
             longest: Duration::ZERO,
         };
         let accounts = (0..partitions).map(account).collect();
-        let (positions, faults) = (BTreeMap::new(), Vec::new());
-        Ledger { accounts, positions, again: 0, assignments: 0, commits: 0, refusals: 0, faults }
+        let (positions, floors, faults) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Ledger { accounts, positions, floors, again: 0, assignments: 0, commits: 0, refusals: 0, faults }
     }
 
     /// Takes one line; what such lines say stands in tests/clients/java/Chaos.java.
@@ -73,10 +80,11 @@ impl Ledger {
         let (word, rest) = line.split_once(' ')?;
         let mut parts = rest.split(' ');
         match word {
-            "assigned" | "lost" => {
-                self.handed(parts.next()?.parse().ok()?, parts.next().unwrap_or_default());
-                self.assignments += usize::from(word == "assigned");
+            "assigned" => {
+                self.assigned(parts.next()?.parse().ok()?, parts.next().unwrap_or_default());
+                self.assignments += 1;
             }
+            "lost" => {}
             "uncommitted" => self.refusals += 1,
             // It goes on by itself once its coordinator or a leader is back.
             "waits" => {}
@@ -99,10 +107,8 @@ impl Ledger {
                 self.read((member, partition), from.parse().ok()?, to.parse().ok()?);
             }
             "committed" => {
-                let partition = self.partition(parts.nth(1)?)?;
-                let account = &mut self.accounts[partition];
-                account.committed = account.committed.max(parts.next()?.parse().ok()?);
-                self.commits += 1;
+                let (member, partition) = (parts.next()?.parse().ok()?, self.partition(parts.next()?)?);
+                self.committed((member, partition), parts.next()?.parse().ok()?);
             }
             _ => return None,
         }
@@ -113,11 +119,21 @@ impl Ledger {
         text.parse().ok().filter(|partition| *partition < self.accounts.len())
     }
 
-    /// Partitions came to a member, or went from it: where it goes on shows at its next record.
-    fn handed(&mut self, member: usize, partitions: &str) {
+    /// Partitions came to a member: where it goes on shows at its next record.
+    fn assigned(&mut self, member: usize, partitions: &str) {
         for partition in partitions.split(',').filter_map(|text| text.parse().ok()) {
             self.positions.remove(&(member, partition));
+            let committed = self.accounts.get(partition).map_or(0, |account| account.committed);
+            self.floors.insert((member, partition), committed);
         }
+    }
+
+    fn committed(&mut self, (member, partition): (usize, usize), offset: i64) {
+        self.commits += 1;
+        let account = &mut self.accounts[partition];
+        account.committed = account.committed.max(offset);
+        let floor = self.floors.entry((member, partition)).or_default();
+        *floor = (*floor).max(offset);
     }
 
     fn acked(&mut self, partition: usize, number: usize, offset: i64) {
@@ -133,14 +149,18 @@ impl Ledger {
     /// A member read what lies at `from..=to`; it has checked that each record says so.
     fn read(&mut self, (member, partition): (usize, usize), from: i64, to: i64) {
         let account = &mut self.accounts[partition];
-        let (next, committed) = (account.next, account.committed);
+        let (next, floor) = (account.next, self.floors.get(&(member, partition)).copied());
         let before = self.positions.insert((member, partition), to + 1);
         if from > next {
             self.faults.push(format!("partition {partition}: {next} to {from} were never read"));
         }
-        if before != Some(from) && from < committed {
-            let what = format!("member {member} resumed at {from}, but {committed} was committed");
-            self.faults.push(format!("partition {partition}: {what}"));
+        match floor {
+            None => self.faults.push(format!("partition {partition}: member {member} reads it unassigned")),
+            Some(floor) if before != Some(from) && from < floor => {
+                let what = format!("member {member} resumed at {from}, but {floor} was committed before");
+                self.faults.push(format!("partition {partition}: {what}"));
+            }
+            Some(_) => {}
         }
         self.again += (next.min(to + 1) - from).max(0);
         account.next = next.max(to + 1);
@@ -239,15 +259,22 @@ mod tests {
         let resumed = |from| told(&[&begun[..], &["lost 1 0,1", "assigned 2 1", from]].concat());
         let ledger = resumed("read 2 1 10-24");
         assert_eq!((ledger.faults().len(), ledger.again, ledger.accounts[1].next), (0, 10, 25));
-        let below = "partition 1: member 2 resumed at 9, but 10 was committed";
+        let below = "partition 1: member 2 resumed at 9, but 10 was committed before";
         assert_eq!(resumed("read 2 1 9-24").faults(), [below]);
         assert_eq!(resumed("read 2 1 21-24").faults(), ["partition 1: 20 to 21 were never read"]);
     }
 
     #[test]
-    fn whoever_lost_its_partition_unknowingly_may_go_on_where_it_was() {
-        let ledger = told(&["read 1 0 0-4", "read 2 0 0-9", "committed 2 0 10", "read 1 0 5-9"]);
-        assert_eq!((ledger.faults().len(), ledger.again), (0, 10));
+    fn whoever_was_expelled_unknowingly_may_resume_where_it_was_told_to_and_go_on() {
+        let begun = ["assigned 1 0", "read 1 0 0-9", "committed 1 0 5", "assigned 2 0"];
+        let expelled =
+            ["assigned 1 0", "read 1 0 5-14", "committed 1 0 15", "read 2 0 5-14", "read 2 0 15-19"];
+        let ledger = told(&[&begun[..], &expelled].concat());
+        assert_eq!((ledger.faults().len(), ledger.again), (0, 15));
+        let back = ["committed 2 0 20", "read 2 0 15-19"];
+        let ledger = told(&[&begun[..], &expelled, &back].concat());
+        assert_eq!(ledger.faults(), ["partition 0: member 2 resumed at 15, but 20 was committed before"]);
+        assert_eq!(told(&["read 1 0 0-4"]).faults(), ["partition 0: member 1 reads it unassigned"]);
     }
 
     #[test]
@@ -264,7 +291,8 @@ mod tests {
 
     #[test]
     fn an_acknowledged_record_lies_once_in_order_and_where_it_was_said_to() {
-        let acked = ["acked 1 0 0", "acked 1 1 -1", "acked 1 2 2", "read 1 1 0-2", "sent 1 3"];
+        let acked =
+            ["acked 1 0 0", "acked 1 1 -1", "acked 1 2 2", "assigned 1 1", "read 1 1 0-2", "sent 1 3"];
         let against = |numbers: &[usize]| {
             let log: Vec<Option<Place>> = numbers.iter().map(|number| Some((1, *number))).collect();
             let wrong = told(&acked).against(1, &log);

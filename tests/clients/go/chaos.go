@@ -240,7 +240,8 @@ func (r *reader) show(c *chaos, partition int, records []*kgo.Record) {
 	from, next := records[0].Offset, records[0].Offset
 	for _, record := range records {
 		if !strings.HasPrefix(string(record.Value), fmt.Sprintf("%d:%d:", partition, record.Offset)) {
-			tell("fault member %d: partition %d, offset %d holds %s", r.id, partition, record.Offset, record.Value)
+			value := strings.Replace(string(record.Value), filling, "..", 1)
+			tell("fault member %d: partition %d, offset %d holds %s", r.id, partition, record.Offset, value)
 		}
 		if record.Offset != next {
 			tell("read %d %d %d-%d", r.id, partition, from, next-1)

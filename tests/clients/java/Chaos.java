@@ -165,7 +165,7 @@ final class Chaos {
             long from = records.get(0).offset(), next = from;
             for (var record : records) {
                 if (!record.value().startsWith(partition + ":" + record.offset() + ":")) {
-                    tell("fault member " + id + ": partition " + partition + ", offset " + record.offset() + " holds " + record.value());
+                    tell("fault member " + id + ": partition " + partition + ", offset " + record.offset() + " holds " + record.value().replace(FILLING, ".."));
                 }
                 if (record.offset() != next) {
                     tell("read " + id + " " + partition + " " + from + "-" + (next - 1));
