@@ -4,11 +4,14 @@
 //! for 10 s with its connections open; one that is stopped in order and started again; one that is killed and loses its
 //! disk. A broker that was killed comes back at once, or after the others have taken over; the seed draws which. The cluster has
 //! come back when every broker lives, is in sync everywhere and has its vote.
+//!
+//! librdkafka's load says when it has; beside it the Java client and franz-go write and read as they are by default.
 
 use std::time::{Duration, Instant};
 
 use crate::cluster::BROKERS;
 use crate::figures::Figures;
+use crate::foreign::{Foreign, install};
 use crate::trial::Trial;
 use crate::view::View;
 
@@ -55,17 +58,22 @@ impl Fault {
 /// Panics when a record is lost, doubled or reordered, a reader resumes where it must not, or the cluster does not come back.
 pub fn run(minutes: u64, seed: u64) {
     println!("chaos: at least {minutes} minutes, seed {seed}");
+    let installed = install();
     let mut trial = Trial::start("chaos", seed);
+    let mut foreign = Foreign::start(&trial.scene.bootstrap, trial.scene.partitions, installed);
     let mut rows = vec![Row::default(); Fault::ALL.len()];
     let mut first = Fault::ALL;
     trial.chance.shuffle(&mut first);
     for fault in first {
         strike(&mut trial, fault, &mut rows);
+        foreign.over();
     }
     while trial.elapsed() < Duration::from_secs(60 * minutes) {
         let fault = trial.chance.one_of(&Fault::ALL).expect("there are faults");
         strike(&mut trial, fault, &mut rows);
+        foreign.over();
     }
+    foreign.finish();
     trial.finish("chaos");
     report(&rows);
 }

@@ -52,8 +52,11 @@ pub fn value(partition: usize, sequence: usize) -> String {
     format!("{partition}:{sequence}:{}", "x".repeat(200))
 }
 
-/// Where a record says that it must lie: partition and sequence. Nothing when it is not one of a story.
-pub fn place(value: &[u8]) -> Option<(usize, usize)> {
+/// Where a record must lie: partition and sequence.
+pub type Place = (usize, usize);
+
+/// Where a record says that it must lie. Nothing when it is not one of a story.
+pub fn place(value: &[u8]) -> Option<Place> {
     let mut parts = std::str::from_utf8(value).ok()?.split(':');
     let mut part = || parts.next()?.parse().ok();
     Some((part()?, part()?))

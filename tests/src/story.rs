@@ -7,7 +7,7 @@ use rdkafka::consumer::Consumer;
 
 use crate::kafka::{PATIENCE, consumer, read, until};
 use crate::reader::{Progress, Reader};
-use crate::scene::{Scene, place};
+use crate::scene::{Place, Scene, place};
 
 /// Records that are read and checked at once.
 const PIECE: usize = 50_000;
@@ -29,36 +29,20 @@ struct Verdict {
     reordered: usize,
     foreign: usize,
     /// The first record that does not lie where it must: its offset, and where it says that it must lie.
-    first: Option<(usize, Option<(usize, usize)>)>,
+    first: Option<(usize, Option<Place>)>,
 }
 
 impl Story<'_> {
     /// Reads every partition from start to end: exactly what was sent, in order, once. Panics with all that is wrong.
     pub fn log_is_exact(&self) {
-        let judge = |partition: usize| judge((partition, self.sent[partition]), &self.log(partition));
+        let Scene { bootstrap, topic, .. } = self.scene;
+        let log = |partition| log(bootstrap, topic, partition);
+        let judge = |partition: usize| judge((partition, self.sent[partition]), &log(partition));
         let wrong: Vec<(usize, Verdict)> = (0..self.sent.len())
             .map(|partition| (partition, judge(partition)))
             .filter(|(_, verdict)| *verdict != Verdict::default())
             .collect();
         assert!(wrong.is_empty(), "partitions whose records are lost, doubled or reordered: {wrong:#?}");
-    }
-
-    /// Where each record of a partition's log says that it must lie, up to the high watermark.
-    fn log(&self, partition: usize) -> Vec<Option<(usize, usize)>> {
-        let Scene { bootstrap, topic, .. } = self.scene;
-        let consumer = consumer(bootstrap, "watermarks", &[]);
-        let marks = consumer.fetch_watermarks(topic, partition as i32, PATIENCE);
-        let (low, high) = marks.unwrap_or_else(|error| panic!("partition {partition} has no end: {error}"));
-        assert_eq!(low, 0, "partition {partition} begins later");
-        let mut found = Vec::new();
-        while found.len() < high as usize {
-            let (next, count) = (found.len(), PIECE.min(high as usize - found.len()));
-            let piece = read(bootstrap, topic, partition as i32, Offset::Offset(next as i64), count);
-            let is_whole = piece.iter().map(|(offset, _)| *offset as usize).eq(next..next + count);
-            assert!(is_whole, "partition {partition}: {count} records from {next} on cannot be read");
-            found.extend(piece.iter().map(|(_, record)| place(record.value.as_deref().unwrap_or_default())));
-        }
-        found
     }
 
     /// Lets the group read to the end, then ends its readers; panics when they saw what may not be.
@@ -78,8 +62,25 @@ impl Story<'_> {
     }
 }
 
+/// Where each record of a partition's log says that it must lie, up to the high watermark.
+pub fn log(bootstrap: &str, topic: &str, partition: usize) -> Vec<Option<Place>> {
+    let consumer = consumer(bootstrap, "watermarks", &[]);
+    let marks = consumer.fetch_watermarks(topic, partition as i32, PATIENCE);
+    let (low, high) = marks.unwrap_or_else(|error| panic!("partition {partition} has no end: {error}"));
+    assert_eq!(low, 0, "partition {partition} begins later");
+    let mut found = Vec::new();
+    while found.len() < high as usize {
+        let (next, count) = (found.len(), PIECE.min(high as usize - found.len()));
+        let piece = read(bootstrap, topic, partition as i32, Offset::Offset(next as i64), count);
+        let is_whole = piece.iter().map(|(offset, _)| *offset as usize).eq(next..next + count);
+        assert!(is_whole, "partition {partition}: {count} records from {next} on cannot be read");
+        found.extend(piece.iter().map(|(_, record)| place(record.value.as_deref().unwrap_or_default())));
+    }
+    found
+}
+
 /// Holds a log against how many records were sent to the partition.
-fn judge((partition, sent): (usize, usize), log: &[Option<(usize, usize)>]) -> Verdict {
+fn judge((partition, sent): (usize, usize), log: &[Option<Place>]) -> Verdict {
     let mut verdict = Verdict::default();
     let (mut seen, mut highest) = (BTreeSet::new(), None);
     for (offset, said) in log.iter().enumerate() {

@@ -1,4 +1,4 @@
-// franz-go against the server: topics, every codec, a group of three, offsets, configs.
+// franz-go against the server: topics, every codec, a group of three, offsets, configs; or what the chaos test asks for.
 package main
 
 import (
@@ -427,6 +427,12 @@ func resumes(ctx context.Context, group, topic string, sent map[string]bool, pro
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "chaos" {
+		if !runChaos(os.Args[2:]) {
+			os.Exit(1)
+		}
+		return
+	}
 	codecs := []struct {
 		name  string
 		codec kgo.CompressionCodec
