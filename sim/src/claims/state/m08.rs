@@ -28,8 +28,9 @@ struct Heard {
     last: BTreeMap<BrokerId, u64>,
     /// Since when it leads, in which epoch.
     leads: Option<(i32, u64)>,
-    /// Since when it has been seen to lead without a majority.
-    alone: Option<u64>,
+    /// Since when it has been seen to lead without a majority, and whether it was woken since: one that stands still finds nothing out.
+    alone: Option<(u64, bool)>,
+    woken: bool,
 }
 
 impl LeadersAreHeard {
@@ -49,6 +50,7 @@ impl Claim for LeadersAreHeard {
     }
 
     fn asking(&mut self, server: usize, _: &Broker, input: &Input) {
+        self.brokers[server].woken = matches!(input, Input::Wake);
         self.brokers[server].now = match input {
             Input::Peer { from, message: PeerMessage::Quorum(message) }
                 if matches!(message.body, Body::Question(Question::Fetch(_))) =>
@@ -86,8 +88,9 @@ impl Heard {
             self.alone = None;
             return Ok(());
         }
-        let alone = *self.alone.get_or_insert(now);
-        if alone + SLACK >= now {
+        let (alone, woken) = self.alone.get_or_insert((now, false));
+        *woken |= self.woken && *alone + SLACK < now;
+        if !*woken {
             return Ok(());
         }
         Err(format!("it leads in epoch {epoch}, and {recent} others of {voters} have fetched for {MOST} us"))
@@ -102,13 +105,15 @@ mod tests {
     fn a_leader_without_a_majority_is_seen_and_one_that_is_heard_or_gives_up_is_fine() {
         let all = [1, 2, 3].map(BrokerId);
         let begun = || {
-            let mut heard = Heard { now: Some(BrokerId(2)), ..Heard::default() };
+            let mut heard = Heard { now: Some(BrokerId(2)), woken: true, ..Heard::default() };
             assert!(heard.stepped(0, Some(3), &all).is_ok());
             heard
         };
         let mut lonely = begun();
         assert!(lonely.stepped(MOST + 1, Some(3), &all).is_ok(), "it may find out yet");
         assert!(lonely.clone().stepped(MOST + SLACK + 2, Some(3), &all).is_err());
+        let mut still = Heard { woken: false, ..lonely.clone() };
+        assert!(still.stepped(MOST + SLACK + 2, Some(3), &all).is_ok(), "it was not woken");
         assert!(lonely.stepped(MOST + SLACK + 2, None, &all).is_ok());
         let mut heard = begun();
         heard.now = Some(BrokerId(3));

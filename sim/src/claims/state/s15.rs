@@ -35,6 +35,9 @@ pub struct ProducersAreAFold {
     heard_before: Vec<Heard>,
     /// By broker: the latest time that its wall clock has shown.
     latest: Vec<i64>,
+    /// By broker: logs that it cut below what was committed, since a leader's disk has lost that. It remembers as many batches as may be
+    /// cut of a log that is not, until it reads the log anew.
+    rewound: Vec<BTreeSet<LogId>>,
 }
 
 impl ProducersAreAFold {
@@ -43,7 +46,8 @@ impl ProducersAreAFold {
         let seen = vec![BTreeSet::new(); servers];
         let (heard, latest) = (vec![BTreeMap::new(); servers], vec![i64::MIN; servers]);
         let heard_before = heard.clone();
-        ProducersAreAFold { rng: Rng::new(15), seen, silent_ms, heard, heard_before, latest }
+        let rewound = seen.clone();
+        ProducersAreAFold { rng: Rng::new(15), seen, silent_ms, heard, heard_before, latest, rewound }
     }
 }
 
@@ -64,12 +68,18 @@ impl Claim for ProducersAreAFold {
 
     fn started(&mut self, server: usize, _: &Ghost, _: &SimDisk, _: &Recovered, _: bool) -> Verdict {
         self.seen[server].clear();
+        self.rewound[server].clear();
         let heard = std::mem::take(&mut self.heard[server]);
         self.heard_before[server].extend(heard);
         Ok(())
     }
 
-    fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
+    fn told(&mut self, scene: &Scene<'_>, before: &Ghost, effect: &Effect) -> Verdict {
+        if let Effect::Store { op: StoreOp::Truncate { log, to }, .. } = effect
+            && before.logs.get(log).is_some_and(|known| to.0 < known.committed)
+        {
+            self.rewound[scene.server].insert(*log);
+        }
         if let Effect::Store { op: StoreOp::Append { log, batches, .. }, .. } = effect {
             for header in batches.iter().map(|b| b.header()).filter(|h| h.has_producer()) {
                 self.heard[scene.server].insert((*log, header.base_offset.0), scene.now.wall.0);
@@ -90,7 +100,8 @@ impl Claim for ProducersAreAFold {
         }
         for (log, topic, offline) in scene.logs() {
             let (fresh, known) = (seen.insert(log.id()), ghost.logs.get(&log.id()));
-            let judged = !offline && (fresh || all);
+            let rewound = self.rewound[scene.server].contains(&log.id());
+            let judged = !offline && !rewound && (fresh || all);
             let Some(known) = known.filter(|_| judged) else { continue };
             let found =
                 |b: &Written| before.get(&(log.id(), b.base)).map_or(i64::MAX, |at| *at).min(b.max_timestamp);
