@@ -27,16 +27,32 @@ pub struct Progress {
     faults: Mutex<Vec<String>>,
 }
 
-/// By partition, the offset a member reads next. Forgotten when partitions change hands.
+/// What one member knows of each partition.
 #[derive(Clone)]
-struct Positions(Arc<Mutex<Vec<Option<i64>>>>);
+struct Positions {
+    group: Arc<Progress>,
+    all: Arc<Mutex<Vec<Position>>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Position {
+    /// The offset it reads next. Forgotten when partitions change hands.
+    next: Option<i64>,
+    /// What was committed when the partition was last given to it, or by itself since: it may not resume below. What another member
+    /// commits meanwhile it need not know: one that was expelled while its coordinator stood still learns that late.
+    floor: i64,
+}
 
 impl ClientContext for Positions {}
 
 impl ConsumerContext for Positions {
     fn pre_rebalance(&self, _: &BaseConsumer<Positions>, rebalance: &Rebalance<'_>) {
-        if matches!(rebalance, Rebalance::Revoke(_)) {
-            self.0.lock().expect("nobody panics here").fill(None);
+        for (partition, known) in self.all.lock().expect("nobody panics here").iter_mut().enumerate() {
+            match rebalance {
+                Rebalance::Revoke(_) => known.next = None,
+                Rebalance::Assign(_) => known.floor = self.group.committed[partition].load(Ordering::SeqCst),
+                Rebalance::Error(_) => {}
+            }
         }
     }
 }
@@ -57,7 +73,8 @@ impl Reader {
         let mut config = config(&scene.bootstrap, &group);
         config.set("enable.auto.commit", "false").set("session.timeout.ms", "6000");
         config.set("heartbeat.interval.ms", "300").set("fetch.wait.max.ms", "100");
-        let positions = Positions(Arc::new(Mutex::new(vec![None; scene.partitions])));
+        let all = Arc::new(Mutex::new(vec![Position::default(); scene.partitions]));
+        let positions = Positions { group: Arc::clone(progress), all };
         let consumer: Member =
             config.create_with_context(positions.clone()).expect("the consumer's configs are right");
         consumer.subscribe(&[&scene.topic]).expect("a subscription is taken");
@@ -129,8 +146,10 @@ impl Progress {
         let (partition, offset) = (message.partition() as usize, message.offset());
         let said = place(message.payload().unwrap_or_default());
         let next = self.next[partition].load(Ordering::SeqCst);
-        let committed = self.committed[partition].load(Ordering::SeqCst);
-        let before = positions.0.lock().expect("nobody panics here")[partition].replace(offset + 1);
+        let (before, floor) = {
+            let known = &mut positions.all.lock().expect("nobody panics here")[partition];
+            (known.next.replace(offset + 1), known.floor)
+        };
         if said != Some((partition, offset as usize)) {
             self.fault(format!("partition {partition}, offset {offset} holds {said:?}"));
         }
@@ -138,8 +157,8 @@ impl Progress {
             self.fault(format!("partition {partition}: {next} to {offset} were never read"));
         }
         // A record that does not follow the one before it shows where the group resumed.
-        if before != Some(offset) && offset < committed {
-            self.fault(format!("partition {partition}: resumed at {offset}, but {committed} was committed"));
+        if before != Some(offset) && offset < floor {
+            self.fault(format!("partition {partition}: resumed at {offset}, but {floor} was committed"));
         }
         if offset < next {
             self.again.fetch_add(1, Ordering::Relaxed);
@@ -149,9 +168,9 @@ impl Progress {
 
     /// Commits what this member has read of the partitions it owns.
     fn commit(&self, consumer: &Member, topic: &str, positions: &Positions) {
-        let known = positions.0.lock().expect("nobody panics here").clone();
+        let known = positions.all.lock().expect("nobody panics here").clone();
         let mut list = TopicPartitionList::new();
-        for (partition, next) in known.iter().enumerate() {
+        for (partition, Position { next, .. }) in known.iter().enumerate() {
             if let Some(next) = next {
                 let next = Offset::Offset(*next);
                 list.add_partition_offset(topic, partition as i32, next).expect("an offset can be listed");
@@ -160,8 +179,11 @@ impl Progress {
         // A commit that fails while the server is dead or the group moves is not acknowledged: nothing to hold.
         if list.count() > 0 && consumer.commit(&list, CommitMode::Sync).is_ok() {
             self.commits.fetch_add(1, Ordering::Relaxed);
-            for (partition, next) in known.iter().enumerate() {
-                self.committed[partition].fetch_max(next.unwrap_or(0), Ordering::SeqCst);
+            let mut all = positions.all.lock().expect("nobody panics here");
+            for (partition, Position { next, .. }) in known.iter().enumerate() {
+                let next = next.unwrap_or(0);
+                self.committed[partition].fetch_max(next, Ordering::SeqCst);
+                all[partition].floor = all[partition].floor.max(next);
             }
         }
     }

@@ -22,7 +22,7 @@ cargo xtask COMMAND
   fuzz TARGET [--seconds N]     one fuzz target (needs `cargo install cargo-fuzz`)
   clients [ARGS]                real clients against a release build (tests/clients/run --help)
   kill9 [ROUNDS]                kill -9 under load against a release build
-  chaos [MINUTES]               kills, pauses and restarts in a cluster of three under load (10); 0: one fault of each kind
+  chaos [MINUTES]               a cluster of three under librdkafka, Java and franz-go, with faults (10); 0: one of each kind
   failover [ROUNDS]             how long partitions are without a leader, each way 50 times
   bench [ARGS]                  figures of a release build (tests/bench/run --help)
 ";

@@ -37,7 +37,7 @@ const TOLD_TWICE: u64 = 60;
 
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -60,6 +60,7 @@ const STEPS: [Step; 16] = [
     step("wire", "our wire tables against Kafka's definitions", 10, 0, Work::Possible(wire)),
     step("clients", "real clients against the server", 20, 20, Work::Command(clients)),
     step("kill9", "kill -9 under load", 15, 1, Work::Command(kill9)),
+    step("chaos", "three brokers under real clients, one fault of each kind", 15, 1, Work::Command(chaos)),
 ];
 
 const fn step(
@@ -214,6 +215,10 @@ fn clients() -> Command {
 
 fn kill9() -> Command {
     tools::KILL9.command(20)
+}
+
+fn chaos() -> Command {
+    tools::CHAOS.command(0)
 }
 
 /// Where the release build of the server lies.
