@@ -200,24 +200,7 @@ impl Watch {
         self.observer.stepped(scene, &self.ghosts[scene.server], effects);
         let several = self.ghosts.len() > 1;
         let mut verdicts = Vec::new();
-        for effect in effects {
-            for c in &mut self.claims {
-                let verdict = c.told(scene, &self.ghosts[scene.server], effect);
-                if verdict.is_err() {
-                    verdicts.push((c.id(), c.says(), verdict));
-                }
-            }
-            if several {
-                self.told_among(scene, effect, &mut verdicts);
-            }
-            let flushed = |log| scene.broker.log(log).filter(|_| several).map(|log| log.flushed().0);
-            self.ghosts[scene.server].effect(effect, flushed);
-            if let Effect::Store { op: StoreOp::Trim { log, start }, .. } = effect
-                && let Some(topic) = scene.broker.image().topic_by_id(log.topic)
-            {
-                self.removed.push((TopicPartition::new(topic.name.as_str(), log.partition), start.0));
-            }
-        }
+        effects.iter().for_each(|effect| self.told(scene, effect, &mut verdicts));
         let cluster =
             Cluster { ghosts: &self.ghosts, canon: &self.canon, ledger: &self.ledger, disks: &self.disks };
         for c in &mut self.claims {
@@ -237,7 +220,28 @@ impl Watch {
         self.judge(verdicts);
     }
 
-    /// Something that one of several brokers said or ordered: the claims look at it, then it is remembered.
+    /// Something that a broker said or ordered: the claims look at it, then it is remembered.
+    fn told(&mut self, scene: &Scene<'_>, effect: &Effect, verdicts: &mut Vec<Judged>) {
+        let several = self.ghosts.len() > 1;
+        for c in &mut self.claims {
+            let verdict = c.told(scene, &self.ghosts[scene.server], effect);
+            if verdict.is_err() {
+                verdicts.push((c.id(), c.says(), verdict));
+            }
+        }
+        if several {
+            self.told_among(scene, effect, verdicts);
+        }
+        let flushed = |log| scene.broker.log(log).filter(|_| several).map(|log| log.flushed().0);
+        self.ghosts[scene.server].effect(effect, flushed);
+        if let Effect::Store { op: StoreOp::Trim { log, start }, .. } = effect
+            && let Some(topic) = scene.broker.image().topic_by_id(log.topic)
+        {
+            self.removed.push((TopicPartition::new(topic.name.as_str(), log.partition), start.0));
+        }
+    }
+
+    /// The same of one of several brokers.
     fn told_among(&mut self, scene: &Scene<'_>, effect: &Effect, verdicts: &mut Vec<Judged>) {
         let cluster =
             Cluster { ghosts: &self.ghosts, canon: &self.canon, ledger: &self.ledger, disks: &self.disks };

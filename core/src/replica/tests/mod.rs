@@ -4,6 +4,7 @@ mod broker;
 mod checks;
 mod controller;
 mod deletions;
+mod following;
 mod links;
 mod nemesis;
 mod node;
