@@ -84,7 +84,8 @@ impl Broker {
 
     /// Decides facts and answers once they are committed. Without any, the answer tells what was decided before, and waits until that is
     /// committed: a topic that is said to exist must not be gone with the controller that said so (Kafka: `QuorumController`, whose
-    /// answers wait for the highest pending offset). Metadata tells only what is committed.
+    /// answers wait for the highest pending offset). Metadata and FindCoordinator tell only what is committed, and are most needed when
+    /// nothing can be.
     pub(super) fn decide_and_answer(
         &mut self,
         turn: &mut Turn,
@@ -94,7 +95,8 @@ impl Broker {
     ) {
         let metadata = &self.partitions[&LogId::METADATA].log;
         let decides = self.is_alone() || self.active.is_some();
-        let waits = decides && metadata.high() < metadata.end() && !matches!(response, Response::Metadata(_));
+        let of_committed = matches!(response, Response::Metadata(_) | Response::FindCoordinator(_));
+        let waits = decides && metadata.high() < metadata.end() && !of_committed;
         if facts.is_empty() && !waits {
             return turn.reply(to, response);
         }

@@ -1,11 +1,14 @@
 //! Brokers that keep one metadata log: what one of them decides is known to all, whoever dies.
 
+use super::replicas::coordinator;
 use super::trio::Trio;
 use crate::ids::{BrokerId, LeaderEpoch, LogId};
 use crate::record::Batch;
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use crate::wire::messages::find_coordinator::FindCoordinatorRequest;
+use crate::wire::messages::metadata::MetadataRequest;
 
 #[test]
 fn what_the_leader_decides_is_known_to_all_and_so_is_who_the_voters_are() {
@@ -172,12 +175,17 @@ fn a_voter_with_an_empty_disk_that_has_not_caught_up_gets_no_vote_and_keeps_nobo
 fn a_topic_is_not_said_to_exist_before_it_is_committed() {
     let mut trio = Trio::new();
     let leader = trio.leader();
+    coordinator(&mut trio, leader);
     trio.cut_off.insert(leader);
     let topic =
         CreatableTopic { name: "t".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
     trio.rigs[leader].send(request.clone());
     trio.rigs[leader].send(request.clone());
+    // What tells only of what is committed does not wait: by that clients find another broker.
+    let keys = FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..Default::default() };
+    assert!(matches!(trio.rigs[leader].ask(keys), Response::FindCoordinator(_)));
+    assert!(matches!(trio.rigs[leader].ask(MetadataRequest::default()), Response::Metadata(_)));
     trio.run(8_000);
     // It was never decided: whoever asked, or asked again, finds out from the next controller.
     let rig = &trio.rigs[leader];
