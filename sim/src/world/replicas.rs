@@ -47,10 +47,14 @@ impl World {
             _ => {}
         }
         let rests = lags.is_none() && self.synced_since.is_some_and(|since| now >= since + STAYS_FOR);
-        if let Some(stray) = self.stray().filter(|_| rests && late) {
-            self.watch.breaks("L4", "no broker keeps what it is no replica of", stray);
+        if !rests {
+            return false;
         }
-        rests && (late || self.stray().is_none())
+        let stray = self.stray();
+        if let Some(stray) = stray.as_ref().filter(|_| late) {
+            self.watch.breaks("L4", "no broker keeps what it is no replica of", stray.clone());
+        }
+        late || stray.is_none()
     }
 
     /// A partition of which not all replicas are in sync, by the newest metadata that any broker has.
