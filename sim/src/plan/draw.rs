@@ -48,6 +48,13 @@ impl Plan {
     }
 }
 
+/// Wall clocks that are off by no more count as right.
+const CLOCKS_AGREE_MS: i64 = 2_000;
+/// For how long offsets of groups are kept if nothing else is said: Kafka's week.
+const OFFSETS_KEPT_MINUTES: u64 = 10_080;
+/// For how long producers are kept that write no more: Kafka's day.
+const PRODUCERS_KEPT_MS: u64 = 86_400_000;
+
 fn pair(name: &str, value: impl ToString) -> (String, String) {
     (name.to_string(), value.to_string())
 }
@@ -58,11 +65,14 @@ fn pair(name: &str, value: impl ToString) -> (String, String) {
 fn forgets(rng: &mut Rng, course: &Course, users: &[UserPlan], faults: &[FaultPlan]) -> (u64, u64) {
     let (offsets, producers) = (rng.percent(50), rng.percent(50));
     let jumps = faults.iter().any(|f| matches!(f.what, Fault::Jump { .. }));
-    let apart =
-        users.iter().any(|u| u.off_ms.abs() > 2_000 || matches!(u.does, Deeds::Wrap(_) | Deeds::Haunt(_)));
+    let apart = users
+        .iter()
+        .any(|u| u.off_ms.abs() > CLOCKS_AGREE_MS || matches!(u.does, Deeds::Wrap(_) | Deeds::Haunt(_)));
     let steady = course.is_long() && !jumps;
-    let minutes = if steady && offsets { 1 + rng.below(course.load_ms / 400_000) } else { 10_080 };
-    let silent_ms = if steady && producers && !apart { between(rng, 130_000, 1_800_000) } else { 86_400_000 };
+    let minutes =
+        if steady && offsets { 1 + rng.below(course.load_ms / 400_000) } else { OFFSETS_KEPT_MINUTES };
+    let silent_ms =
+        if steady && producers && !apart { between(rng, 130_000, 1_800_000) } else { PRODUCERS_KEPT_MS };
     (minutes, silent_ms)
 }
 

@@ -2,6 +2,7 @@
 
 use super::faults::{company, draw_fault, draw_times};
 use super::racks::draw_racks;
+use super::{CLOCKS_AGREE_MS, OFFSETS_KEPT_MINUTES, PRODUCERS_KEPT_MS};
 use super::{draw_drift, draw_hostile, draw_off, draw_server, draw_topics, draw_users, forgets, pair};
 use crate::actor::moves::MovesPlan;
 use crate::plan::fault::{Blow, Fault, FaultPlan, Shape};
@@ -97,7 +98,8 @@ fn draw_in_sync(seed: u64, users: &mut [UserPlan], servers: &mut [ServerPlan]) {
     }
 }
 
-/// Brokers that have their configs in common, but for who they are.
+/// Brokers that have their configs in common, but for who they are. Where their wall clocks are far apart nothing is forgotten soon: what a
+/// leader wrote a moment ago looks old to the next one, which forgets it rightly.
 fn draw_servers(
     rng: &mut Rng,
     course: &Course,
@@ -123,7 +125,17 @@ fn draw_servers(
         let batches_at_once = if rng.percent(50) { 1 + rng.below(8) as usize } else { as_many_as_ever() };
         ServerPlan { drift_ppm: draw_drift(rng), off_ms: draw_off(rng), configs, batches_at_once }
     };
-    (1..=count).map(server).collect()
+    let mut servers: Vec<ServerPlan> = (1..=count).map(server).collect();
+    if servers.iter().any(|server| server.off_ms.abs() > CLOCKS_AGREE_MS) {
+        for (name, value) in servers.iter_mut().flat_map(|server| &mut server.configs) {
+            match name.as_str() {
+                "offsets.retention.minutes" => *value = OFFSETS_KEPT_MINUTES.to_string(),
+                "producer.id.expiration.ms" => *value = PRODUCERS_KEPT_MS.to_string(),
+                _ => {}
+            }
+        }
+    }
+    servers
 }
 
 /// Which brokers vote: all of them as a rule, and sometimes one of three, or three of five. Drawn by itself, so that all else is as it
