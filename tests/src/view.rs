@@ -1,16 +1,17 @@
 //! The cluster as each of its brokers tells it: who is the active controller, who leads what, who is in sync.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use quipu_core::wire::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumRequestPartition, DescribeQuorumRequestTopic,
 };
 use quipu_core::wire::messages::metadata::{MetadataRequest, MetadataResponse};
-use quipu_core::wire::{self, Out, Request, RequestHeader, Response};
+use quipu_core::wire::{Request, Response};
+
+use crate::line::Line;
 
 /// A broker that stands still, or is not in the cluster yet, does not answer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -97,25 +98,7 @@ impl View {
 
 /// One request and its answer, on a connection of its own.
 fn call(address: SocketAddr, request: Request, version: i16) -> io::Result<Response> {
-    let header = RequestHeader {
-        api_key: request.key(),
-        version,
-        correlation_id: 1,
-        client_id: Some("outside-checker".to_owned()),
-    };
-    let broken = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
-    let mut out = Out::new();
-    wire::encode_request(&mut out, &header, &request).map_err(|error| broken(format!("{error:?}")))?;
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    socket.write_all(&out.take_joined())?;
-    let mut length = [0; 4];
-    socket.read_exact(&mut length)?;
-    let mut frame = vec![0; u32::from_be_bytes(length) as usize];
-    socket.read_exact(&mut frame)?;
-    let answer = wire::decode_response(header.api_key, version, &Bytes::from(frame));
-    answer.map(|(_, response)| response).map_err(|error| broken(format!("{error:?}")))
+    Line::open(address, PATIENCE)?.ask(&request, version)
 }
 
 #[test]
