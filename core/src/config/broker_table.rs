@@ -79,7 +79,7 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .at_start()
         .doc("How long votes are waited for, and a leader when there is none; by chance up to twice as long."),
-    def("controller.quorum.fetch.timeout.ms", Int, "2000")
+    def("controller.quorum.fetch.timeout.ms", Int, "1500")
         .at_least(1)
         .at_start()
         .doc("How long a voter may be without an answer of the quorum's leader before it asks for votes."),

@@ -197,7 +197,9 @@ impl Quorum {
         match &self.role {
             Role::Unattached { until, .. } if *until <= now => self.stand(now, log, out),
             Role::Canvassing(canvass) if canvass.until <= now => self.stand(now, log, out),
-            Role::Following(following) if following.until <= now => self.stand(now, log, out),
+            Role::Following(following) if following.until <= now => {
+                self.given_up(now, following.leader(), log, out)
+            }
             Role::Leading(_) => self.check_majority(now, out),
             _ => {}
         }
@@ -253,6 +255,12 @@ impl Quorum {
             // Without a vote it asks around.
             None => self.unattached(now),
         };
+    }
+
+    /// The leader has been silent for too long. Voters hear from it at the same moments as a rule, and would all stand at the same moment, each
+    /// with a vote for itself.
+    fn given_up(&mut self, now: Instant, leader: BrokerId, log: &Log, out: &mut Vec<Output>) {
+        if self.is_voter() { self.lost(now, leader) } else { self.stand(now, log, out) }
     }
 
     /// What came out of this room has been carried out, or the log has changed: an append, a sync.

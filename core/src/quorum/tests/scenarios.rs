@@ -1,6 +1,6 @@
 //! Stories that chance seldom tells: whole quorums.
 
-use super::world::World;
+use super::world::{TIMES, World};
 
 /// Voters with a leader and a record that all have.
 fn settled(voters: i32, seed: u64) -> (World, i32) {
@@ -103,6 +103,22 @@ fn voters_that_find_their_leader_gone_elect_another_before_its_silence_is_too_lo
         world.run(300);
         let log = &world.process(next).log;
         assert_eq!((log.high(), next == leader), (log.end(), false));
+    }
+}
+
+#[test]
+fn voters_that_heard_from_a_leader_at_the_same_moment_do_not_all_stand_at_the_same_moment_for_its_place() {
+    for seed in 10..40 {
+        let (mut world, leader) = settled(3, seed);
+        let epoch = world.process(leader).quorum.epoch();
+        world.late = 0;
+        // The answers to what waits at it leave together.
+        world.propose(leader);
+        world.run(100);
+        world.crash(leader);
+        world.run(TIMES.fetch.as_millis() as i64 + 300);
+        let next = world.leader().unwrap_or_else(|| panic!("nobody was elected at once, seed {seed}"));
+        assert_eq!(world.process(next).quorum.epoch().0, epoch.0 + 1, "seed {seed}");
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct World {
     /// Of a hundred messages, so many are lost, and so many come twice.
     pub(super) loss: u64,
     pub(super) doubles: u64,
+    /// So many of a hundred messages arrive late.
+    pub(super) late: u64,
     leaders: BTreeMap<i32, BrokerId>,
     /// What is committed, by offset: the epoch of each record, and what it says.
     pub(super) committed: Vec<(i32, Bytes)>,
@@ -74,6 +76,7 @@ impl World {
             cuts: BTreeSet::new(),
             loss: 0,
             doubles: 0,
+            late: 5,
             leaders: BTreeMap::new(),
             committed: Vec::new(),
             values: 0,
@@ -288,7 +291,7 @@ impl World {
                 continue;
             }
             // Most arrive soon, a few of them late: after what was sent later.
-            let late = if self.draw(20) == 0 { 700_000 } else { 4_000 };
+            let late = if self.draw(100) < self.late { 700_000 } else { 4_000 };
             let arrives = self.now + Duration::from_micros(100 + self.draw(late));
             self.fly(arrives, from, to, message.clone());
         }
