@@ -11,8 +11,9 @@ use crate::rt::ReadSide;
 const WINDOW: usize = 32 * 1024;
 /// Less room than this is not worth a read between frames.
 const SMALLEST_READ: usize = 4 * 1024;
-/// How far ahead of the bytes that have arrived memory is reserved.
-const RESERVE_AHEAD: usize = 2 << 20;
+/// How far ahead of the bytes that have arrived memory is reserved: as much as an answer with records has as a rule, so that its bytes are
+/// not moved to larger memory while they arrive. Only a broker of this cluster may say that it sends so much; a greeting is short.
+const RESERVE_AHEAD: usize = 8 << 20;
 
 /// The reading side of a connection, with what has arrived and was not taken yet.
 pub(super) struct Stream {
@@ -74,8 +75,10 @@ fn next(buffer: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, String> {
     let Some(prefix) = buffer.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
     let total = PREFIX_BYTES + frame::length(*prefix, limit)?;
     if buffer.len() < total {
-        let missing = total - buffer.len();
-        buffer.reserve(missing.min(RESERVE_AHEAD));
+        let (missing, spare) = (total - buffer.len(), buffer.capacity() - buffer.len());
+        if spare < missing.min(RESERVE_AHEAD) && (spare == 0 || missing <= RESERVE_AHEAD) {
+            buffer.reserve(missing.min(RESERVE_AHEAD));
+        }
         return Ok(None);
     }
     let mut frame = buffer.split_to(total).freeze();
@@ -106,6 +109,21 @@ mod tests {
             }
             assert_eq!(seen, sizes, "cut into pieces of {cut}");
         }
+    }
+
+    #[test]
+    fn the_bytes_of_a_frame_stay_where_they_arrived() {
+        let size = RESERVE_AHEAD - PREFIX_BYTES;
+        let mut buffer = BytesMut::from(&(size as u32).to_be_bytes()[..]);
+        assert_eq!(next(&mut buffer, size), Ok(None));
+        let first = buffer.as_ptr();
+        for _ in 0..size / 64_000 {
+            buffer.extend_from_slice(&[7; 64_000]);
+            assert_eq!(next(&mut buffer, size), Ok(None));
+            assert_eq!(buffer.as_ptr(), first);
+        }
+        buffer.extend_from_slice(&vec![7; size % 64_000]);
+        assert_eq!(next(&mut buffer, size).unwrap().map(|frame| frame.len()), Some(size));
     }
 
     #[test]
