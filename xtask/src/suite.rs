@@ -26,8 +26,8 @@ enum Work {
     Possible(fn() -> Result<Command, String>),
 }
 
-/// Seeds of the event simulator that every run of the suite takes.
-const SIMULATED_SEEDS: u64 = 2_000;
+/// Seeds of the event simulator that every run of the suite takes, of one, three and five brokers.
+const SIMULATED_SEEDS: [u64; 3] = [2_000, 500, 200];
 
 /// Bugs of history that every run of the suite plants, of all in sim/mutants.
 const SEEDED_BUGS: usize = 3;
@@ -37,7 +37,7 @@ const TOLD_TWICE: u64 = 60;
 
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 19] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -46,7 +46,9 @@ const STEPS: [Step; 17] = [
     step("server", "a release build of the server", 25, 0, Work::Command(server)),
     step("tests", "every test of the workspace", 30, 50, Work::Command(tests)),
     step("docs", "documentation builds without a warning", 20, 0, Work::Command(docs)),
-    step("sim", "simulated clusters, seeds drawn from the commit", 20, 1_500, Work::Command(sim)),
+    step("sim", "one simulated broker, seeds drawn by the commit", 20, 1_500, Work::Command(sim)),
+    step("sim3", "three simulated brokers, seeds drawn by the commit", 20, 350, Work::Command(sim3)),
+    step("sim5", "five simulated brokers, seeds drawn by the commit", 20, 120, Work::Command(sim5)),
     step(
         "mutants",
         "bugs of history, drawn by the commit, are seen",
@@ -179,7 +181,15 @@ fn docs() -> Command {
 }
 
 fn sim() -> Command {
-    tools::sweep(SIMULATED_SEEDS)
+    tools::sweep(SIMULATED_SEEDS[0], 1)
+}
+
+fn sim3() -> Command {
+    tools::sweep(SIMULATED_SEEDS[1], 3)
+}
+
+fn sim5() -> Command {
+    tools::sweep(SIMULATED_SEEDS[2], 5)
 }
 
 fn mutants() -> Command {

@@ -15,14 +15,14 @@ pub(crate) fn wire_schema() -> Result<(), String> {
     run(cargo(&["run", "--quiet", "-p", "quipu-core", "--example", "wire_schema"]), LIMIT).1
 }
 
-/// So many seeds of simulated clusters, from one that the commit draws: every commit looks at seeds of its own.
-pub(crate) fn sweep(count: u64) -> Command {
-    simulator(&["sweep", "--seeds", &drawn(count)])
+/// So many seeds of so many simulated brokers, from one that the commit draws: every commit looks at seeds of its own.
+pub(crate) fn sweep(count: u64, brokers: usize) -> Command {
+    simulator(&["sweep", "--brokers", &brokers.to_string(), "--seeds", &drawn(count)])
 }
 
 /// So many of the same seeds, in two processes, which must tell the same stories.
 pub(crate) fn determinism(count: u64) -> Command {
-    simulator(&["determinism", "--seeds", &drawn(count)])
+    simulator(&["determinism", "--brokers", "mixed", "--seeds", &drawn(count)])
 }
 
 fn drawn(count: u64) -> String {
