@@ -17,7 +17,7 @@ pub struct Page {
     pub committed: Vec<(Written, i32)>,
     /// The newest committed metadata of it.
     pub state: Option<PartitionState>,
-    /// All who had it in sync have lost their disks: nothing is claimed of it any more.
+    /// All who had it in sync have lost their disks, or an operator has let it go: nothing is claimed of it any more.
     pub lost: bool,
 }
 
@@ -76,6 +76,16 @@ impl Ledger {
         for page in self.pages.values_mut() {
             page.lost |= page.state.as_ref().is_none_or(|state| keeps(state, false) && !keeps(state, true));
         }
+    }
+
+    /// An operator has a leader elected whoever it be: what is committed may go.
+    pub fn let_go(&mut self, log: LogId) {
+        self.pages.entry(log).or_default().lost = true;
+    }
+
+    /// Whether nothing is claimed of a partition any more.
+    pub fn is_lost(&self, log: LogId) -> bool {
+        self.pages.get(&log).is_some_and(|page| page.lost)
     }
 
     /// A broker has said that more is committed.

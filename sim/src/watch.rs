@@ -140,6 +140,20 @@ impl Watch {
         }
     }
 
+    /// An operator asks for an election of whoever is there: what is committed of that partition may go.
+    pub fn let_go(&mut self, log: LogId) {
+        self.ledger.let_go(log);
+        self.claims.iter_mut().for_each(|claim| claim.let_go(log));
+        for ghost in self.ghosts.iter_mut().filter_map(|ghost| ghost.logs.get_mut(&log)) {
+            ghost.committed = ghost.start;
+        }
+    }
+
+    /// Whether what is committed of a partition may be gone.
+    pub fn is_let_go(&self, log: LogId) -> bool {
+        self.ledger.is_lost(log)
+    }
+
     /// A broker's disk is empty: among several it comes back as another one.
     pub fn wiped(&mut self, server: usize) {
         self.damaged[server] = true;

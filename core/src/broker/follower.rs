@@ -7,7 +7,7 @@ use crate::peer::message::{Carried, PeerMessage};
 use crate::record::Batch;
 use crate::replica::Role;
 use crate::replica::following::Step;
-use crate::replica::messages::{PartitionAnswer, ReplicaAnswer};
+use crate::replica::messages::{PartitionAnswer, ReplicaAnswer, Tip};
 use crate::storage::ops::StoreOp;
 
 impl Broker {
@@ -30,7 +30,7 @@ impl Broker {
         match step {
             Step::Take(batches) => self.take_batches(turn, log, &batches),
             Step::Cut(to) => self.cut_follower(turn, log, to),
-            Step::Restart(at) => self.restart_follower(turn, log, at),
+            Step::Restart(at) => self.restart_follower(turn, log, at, "its leader has nothing older"),
             Step::Commit(high) => {
                 if let Some(partition) = self.partitions.get_mut(&log) {
                     partition.heard.0 = high;
@@ -43,10 +43,12 @@ impl Broker {
                 }
                 self.follow_marks(turn, log);
             }
-            Step::Lost { to, .. } if self.topic_config(log.topic).unclean_leader_election => {
-                self.restart_follower(turn, log, to);
+            Step::Lost { anew, .. } if self.is_lost_by_election(log) => {
+                let why =
+                    "its leader was elected without having all that was committed (an unclean election)";
+                self.restart_follower(turn, log, anew, why);
             }
-            Step::Lost { to, high } => {
+            Step::Lost { to, high, .. } => {
                 let why = format!(
                     "its leader has it only up to offset {to}, but up to {high} it was committed here: committed records \
                      would be lost. Look for a broker that was started on an old copy of its disk; nothing was cut off here"
@@ -56,6 +58,13 @@ impl Broker {
             // The leader says more once that changes.
             Step::Wait(_) => {}
         }
+    }
+
+    /// Whether what is committed here may be lacking at the leader: somebody was elected who could lack it, since the last record here.
+    fn is_lost_by_election(&self, log: LogId) -> bool {
+        let tip = self.partitions.get(&log).map(|partition| Tip::of(&partition.log).epoch);
+        let elected = self.image().unclean_election(log);
+        elected.zip(tip).is_some_and(|(elected, tip)| elected > tip)
     }
 
     /// The leader's marks, or how far the disk here is, have moved.
@@ -90,14 +99,16 @@ impl Broker {
         self.lane.store(turn, StoreOp::Truncate { log, to });
     }
 
-    /// Gives up the log here and begins anew: its leader has nothing that this one could go on from.
-    fn restart_follower(&mut self, turn: &mut Turn, log: LogId, at: Offset) {
+    /// Gives up the log here and begins anew: its leader has nothing that this one could go on from. What was heard of the marks of
+    /// leaders before says nothing of the new one.
+    fn restart_follower(&mut self, turn: &mut Turn, log: LogId, at: Offset, why: &str) {
         let Broker { partitions, tails, .. } = self;
         let Some(partition) = partitions.get_mut(&log) else { return };
         let end = partition.log.end();
         partition.log.restart(at, None, tails);
+        partition.heard = (at, at);
         turn.info(format!(
-            "{}-{}: the log ended at offset {end} and begins anew at {at}: its leader has nothing older",
+            "{}-{}: the log ended at offset {end} and begins anew at {at}: {why}",
             partition.topic, log.partition
         ));
         let cuts = partition.log.cuts();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::brokers::{DirectoryId, Registration};
 use crate::cluster::facts::{ConfigOwner, Fact};
 use crate::cluster::names::shown_ambiguously;
-use crate::cluster::partition::PartitionState;
+use crate::cluster::partition::{PartitionChange, PartitionState};
 use crate::ids::{BrokerId, LeaderEpoch, LogId, TopicId};
 
 /// Configs by name, as far as they were set.
@@ -26,6 +26,8 @@ pub struct MetadataImage {
     pub(super) cluster_id: Option<String>,
     pub(super) voters: BTreeMap<BrokerId, DirectoryId>,
     pub(super) metadata_leader: Option<(BrokerId, LeaderEpoch)>,
+    /// In which leader epoch a partition was last led by somebody who could lack what was committed.
+    pub(super) unclean: BTreeMap<LogId, LeaderEpoch>,
 }
 
 /// A topic.
@@ -67,9 +69,7 @@ impl MetadataImage {
                 self.next_producer_id = self.next_producer_id.max(*end);
             }
             Fact::PartitionChanged { topic, partition, change } => {
-                if let Some(state) = self.partition_mut(*topic, *partition) {
-                    state.apply(change);
-                }
+                self.partition_changed(LogId { topic: *topic, partition: *partition }, change);
             }
             Fact::QuorumFormed { cluster_id, voters } => {
                 (self.cluster_id, self.voters) = (Some(cluster_id.clone()), voters.clone());
@@ -150,9 +150,20 @@ impl MetadataImage {
     fn topic_deleted(&mut self, id: TopicId) {
         if let Some(topic) = self.topics.remove(&id) {
             self.names.remove(&topic.name);
+            self.unclean.retain(|log, _| log.topic != id);
             if let Some(shown) = shown_ambiguously(&topic.name) {
                 self.shown.remove(&shown);
             }
+        }
+    }
+
+    fn partition_changed(&mut self, log: LogId, change: &PartitionChange) {
+        let Some(state) = self.partition_mut(log.topic, log.partition) else { return };
+        let unclean = state.is_unclean(change);
+        state.apply(change);
+        let epoch = state.leader_epoch;
+        if unclean {
+            self.unclean.insert(log, epoch);
         }
     }
 
@@ -225,6 +236,12 @@ impl MetadataImage {
     /// One partition.
     pub fn partition(&self, log: LogId) -> Option<&PartitionState> {
         self.topics.get(&log.topic)?.partitions.get(usize::try_from(log.partition).ok()?)
+    }
+
+    /// The leader epoch of the last election of somebody who could lack what was committed before: it was neither in the ISR nor
+    /// eligible (Kafka marks such a leader until it has recovered, `LeaderRecoveryState`, KIP-704).
+    pub fn unclean_election(&self, log: LogId) -> Option<LeaderEpoch> {
+        self.unclean.get(&log).copied()
     }
 
     /// Every partition with its topic, by topic name and number.

@@ -93,6 +93,14 @@ impl PartitionState {
         self.partition_epoch += 1;
     }
 
+    /// Whether a change elects somebody who could lack what is committed: it alone is in sync then, and was neither in the ISR nor
+    /// eligible before. (Who leads once a reassignment is complete was not in the ISR either, but is in sync by that very change.)
+    pub fn is_unclean(&self, change: &PartitionChange) -> bool {
+        let Some(Some(leader)) = change.leader else { return false };
+        let alone = change.isr.as_deref() == Some(&[leader]) && change.replicas.is_none();
+        alone && !self.isr.contains(&leader) && !self.elr.contains(&leader)
+    }
+
     /// What turns this state into another one. A leadership that is given out again to the same replica does not show in two
     /// states, so it is asked for.
     pub fn difference(&self, to: &PartitionState, new_leadership: bool) -> PartitionChange {
@@ -161,5 +169,22 @@ mod tests {
         (to.leader_epoch, to.partition_epoch) = (LeaderEpoch(1), 1);
         assert_eq!(changed, to);
         assert!(from.difference(&from, false).is_nothing() && !from.difference(&from, true).is_nothing());
+    }
+
+    #[test]
+    fn an_election_is_unclean_when_who_leads_was_neither_in_sync_nor_eligible() {
+        let led = |by: i32, isr: &[i32]| PartitionChange {
+            leader: Some(Some(BrokerId(by))),
+            isr: Some(ids(isr)),
+            ..PartitionChange::default()
+        };
+        let mut state = PartitionState::new(&ids(&[1, 2, 3]), |_| true);
+        (state.isr, state.elr, state.leader) = (ids(&[1]), ids(&[2]), None);
+        assert!(state.is_unclean(&led(3, &[3])));
+        assert!(!state.is_unclean(&led(1, &[1])) && !state.is_unclean(&led(2, &[2])));
+        let nobody = PartitionChange { leader: Some(None), ..PartitionChange::default() };
+        assert!(!state.is_unclean(&nobody));
+        let moved = PartitionChange { replicas: Some(ids(&[4])), ..led(4, &[4]) };
+        assert!(!state.is_unclean(&moved), "the end of a reassignment");
     }
 }

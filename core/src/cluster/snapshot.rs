@@ -10,10 +10,15 @@ use crate::cluster::image::{Configs, MetadataImage, Topic};
 use crate::cluster::partition::PartitionState;
 use crate::ids::{BrokerId, LeaderEpoch, TopicId};
 
-/// The format that is written: since several brokers share a partition.
-const FORMAT: u8 = 2;
+/// The format that is written: since unclean elections are remembered.
+const FORMAT: u8 = 3;
+/// The format since several brokers share a partition, which knows of no unclean election; it is still read.
+const SHARED: u8 = 2;
 /// The format of the node alone; it is still read.
 const ALONE: u8 = 1;
+
+/// An empty map, in postcard.
+const NO_ENTRIES: &[u8] = &[0];
 
 impl MetadataImage {
     /// The image as the contents of a snapshot: the same bytes for the same facts.
@@ -25,11 +30,13 @@ impl MetadataImage {
     pub fn decode(bytes: &[u8]) -> Result<MetadataImage, String> {
         let read = match bytes.split_first() {
             Some((&FORMAT, body)) => postcard::from_bytes(body),
+            // The same, but for the map at its end.
+            Some((&SHARED, body)) => postcard::from_bytes(&[body, NO_ENTRIES].concat()),
             Some((&ALONE, body)) => postcard::from_bytes(body).map(Alone::into_image),
             other => {
                 let found = other.map(|o| o.0);
                 return Err(format!(
-                    "the metadata snapshot has format {found:?}, this version reads {ALONE} and {FORMAT}"
+                    "the metadata snapshot has format {found:?}, this version reads {ALONE} to {FORMAT}"
                 ));
             }
         };
@@ -134,6 +141,16 @@ mod tests {
         assert_eq!(image.topic("a.b").unwrap().partitions[1].leader_epoch, LeaderEpoch(1));
         assert_eq!(image.encode()[0], FORMAT);
         assert_eq!(MetadataImage::decode(&image.encode()), Ok(image));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_unclean_elections_were_remembered_reads_as_one_without_any() {
+        let mut image = MetadataImage::default();
+        FACTS.iter().for_each(|hex| image.apply(&Fact::decode(&bytes(hex)).unwrap()));
+        let mut before = image.encode();
+        assert_eq!(before.pop(), Some(0), "the map is the last field");
+        before[0] = SHARED;
+        assert_eq!(MetadataImage::decode(&before), Ok(image));
     }
 
     #[test]

@@ -20,12 +20,15 @@ pub enum Step {
     /// The log starts there now.
     Start(Offset),
     /// The leader lacks what is committed here. After an unclean election that is as it must be, and the replica begins anew at
-    /// `to`; otherwise somebody has lost data, and a person must look. Nothing is cut until that is decided.
+    /// `anew`; otherwise somebody has lost data, and a person must look. Nothing is given up until that is decided.
     Lost {
         /// Where the logs part, or where the leader's begins.
         to: Offset,
         /// The high watermark here.
         high: Offset,
+        /// Where the leader's log begins; if it has not said so, where this one does. Not where they part: what both have is
+        /// fetched again, or this replica would lack it (a committed record cannot be taken back alone: producers are known by it).
+        anew: Offset,
     },
     /// It is not served, for now. The leader says more once that changes.
     Wait(Refusal),
@@ -80,7 +83,7 @@ impl Following {
             News::Diverging(agreed) => vec![self.cut(agreed, log)],
             // What is here beyond that is of no committed history: it parted from the leader's before.
             News::Restart(start) if start >= log.high() => vec![Step::Restart(start)],
-            News::Restart(start) => vec![Step::Lost { to: start, high: log.high() }],
+            News::Restart(start) => vec![Step::Lost { to: start, high: log.high(), anew: start }],
             News::Refused(why) => vec![Step::Wait(why)],
         }
     }
@@ -123,7 +126,7 @@ impl Following {
         let to = ours.map_or(agreed.end, |(_, end)| end.min(agreed.end));
         if to < log.high() || to >= log.end() {
             // Cutting nothing would ask the same for ever.
-            return Step::Lost { to: to.min(log.end()), high: log.high() };
+            return Step::Lost { to: to.min(log.end()), high: log.high(), anew: log.start() };
         }
         Step::Cut(to)
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Effect, Input};
+use quipu_core::ids::LogId;
 use quipu_core::storage::ops::Recovered;
 use quipu_core::wire::Response;
 
@@ -45,6 +46,8 @@ pub trait Claim {
     fn damaged(&mut self, _server: usize) {}
     /// A broker's disk has forgotten, or may have, what it was told to keep, and is not empty: the broker does not know.
     fn forgets(&mut self, _server: usize) {}
+    /// An operator has a leader of a partition elected whoever it be: what is committed of it may go.
+    fn let_go(&mut self, _log: LogId) {}
     /// A process has opened its log directory. `before` is what was remembered until then; `damaged`: the plan has damaged
     /// this disk, so that the broker may refuse what it held.
     fn started(

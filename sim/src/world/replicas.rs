@@ -47,14 +47,16 @@ impl World {
             _ => {}
         }
         let rests = lags.is_none() && self.synced_since.is_some_and(|since| now >= since + STAYS_FOR);
-        if !rests {
-            return false;
+        rests && self.nothing_strays(late)
+    }
+
+    /// Whether nobody keeps what is no replica, or it is too late for it to be removed.
+    fn nothing_strays(&mut self, late: bool) -> bool {
+        let Some(stray) = self.stray() else { return true };
+        if late {
+            self.watch.breaks("L4", "no broker keeps what it is no replica of", stray);
         }
-        let stray = self.stray();
-        if let Some(stray) = stray.as_ref().filter(|_| late) {
-            self.watch.breaks("L4", "no broker keeps what it is no replica of", stray.clone());
-        }
-        late || stray.is_none()
+        late
     }
 
     /// A partition of which not all replicas are in sync, by the newest metadata that any broker has.

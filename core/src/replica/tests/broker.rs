@@ -134,7 +134,7 @@ impl World {
                 self.check_committed(id, log);
             }
             Step::Start(to) => self.raise_start(id, log, to),
-            Step::Lost { to, high } => {
+            Step::Lost { to, high, .. } => {
                 let told = self.told();
                 panic!("{id} has {log:?} committed up to {high}, its leader only up to {to}\n{told}")
             }

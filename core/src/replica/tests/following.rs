@@ -65,10 +65,12 @@ fn what_is_committed_is_never_cut() {
     let mut kept = Kept::of(&[1, 1, 2]);
     kept.log.raise_high(Offset(3));
     let mut following = Following::new(BrokerId(1), LeaderEpoch(5));
-    for news in [News::Diverging(Tip { epoch: LeaderEpoch(1), end: Offset(2) }), News::Restart(Offset(1))] {
+    let diverging = News::Diverging(Tip { epoch: LeaderEpoch(1), end: Offset(2) });
+    for (news, begins) in [(diverging, 0), (News::Restart(Offset(1)), 1)] {
         following.ask(&kept.log);
         let steps = following.answered(answer(5, news), &kept.log);
-        assert!(matches!(steps[..], [Step::Lost { high: Offset(3), .. }]), "{steps:?}");
+        let [Step::Lost { high: Offset(3), anew, .. }] = steps[..] else { panic!("{steps:?}") };
+        assert_eq!(anew, Offset(begins), "what both have is not lacked afterwards");
     }
     following.ask(&kept.log);
     let steps = following.answered(answer(5, News::Restart(Offset(8))), &kept.log);

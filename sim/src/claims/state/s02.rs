@@ -1,6 +1,6 @@
 //! S2: high watermark and log start never go back while a process lives, nor below what was committed after a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::door::Effect;
 use quipu_core::ids::LogId;
@@ -14,12 +14,14 @@ use crate::watch::Scene;
 pub struct MarksAdvance {
     /// High watermark and start, by broker and log.
     seen: Vec<BTreeMap<LogId, (i64, i64)>>,
+    /// Of what an operator has let go, committed records may be lacking.
+    let_go: BTreeSet<LogId>,
 }
 
 impl MarksAdvance {
     /// For so many brokers.
     pub fn new(servers: usize) -> MarksAdvance {
-        MarksAdvance { seen: vec![BTreeMap::new(); servers] }
+        MarksAdvance { seen: vec![BTreeMap::new(); servers], let_go: BTreeSet::new() }
     }
 }
 
@@ -32,8 +34,16 @@ impl Claim for MarksAdvance {
         "high watermark and log start never go back"
     }
 
+    fn let_go(&mut self, log: LogId) {
+        self.let_go.insert(log);
+    }
+
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
         match effect {
+            // Who follows a leader that lacks what was committed begins with what that one has.
+            Effect::Store { op: StoreOp::Restart { log, .. }, .. } if self.let_go.contains(log) => {
+                self.seen[scene.server].remove(log);
+            }
             // A partition that moves away may come back: what is made then is another log.
             Effect::Store { op: StoreOp::Remove { log }, .. } => drop(self.seen[scene.server].remove(log)),
             Effect::Store { op: StoreOp::Restart { log, at, .. }, .. } => {

@@ -22,6 +22,7 @@ use quipu_core::wire::{self, ApiKey};
 use quipu_sim::batch;
 
 use super::network::{Deed, Which, shortened, told};
+use super::node::Node;
 use super::{Cluster, table};
 use crate::given::Given;
 use crate::requests;
@@ -104,7 +105,12 @@ impl Cluster {
     fn of_clients(&mut self, given: &Given<'_>) -> bool {
         match given.words[0] {
             "create" => self.call(given, requests::create(given)),
-            "elect" => self.call(given, requests::elect(given)),
+            "elect" => {
+                if given.words.contains(&"unclean") {
+                    self.let_go(given);
+                }
+                self.call(given, requests::elect(given));
+            }
             "reassign" => self.call(given, requests::reassign(given)),
             "produce" => {
                 let at = self.asked_of(given);
@@ -132,6 +138,14 @@ impl Cluster {
         let request = request.into();
         let key = request.key();
         self.ask(self.asked_of(given), Request::Api(request), (key, *key.advertised().end()));
+    }
+
+    /// Nothing is claimed of a partition any more whose leader may be anybody.
+    fn let_go(&mut self, given: &Given<'_>) {
+        let (topic, partition) = (given.words[1], given.number("partition", 0));
+        let mut brokers = self.nodes.iter().filter_map(Node::broker);
+        let found = brokers.find_map(|broker| table::id(broker, topic, partition));
+        self.watch.let_go(found.unwrap_or_else(|| panic!("no broker knows a topic {topic}")));
     }
 
     fn at(&self, given: &Given<'_>) -> Option<Vec<usize>> {

@@ -12,7 +12,7 @@ pub(super) fn agree(watch: &Watch) -> Result<(), String> {
     let held = || watch.ghosts.iter().enumerate().filter(|(at, _)| !watch.damaged[*at]);
     for (one, ghost) in held() {
         for (other, with) in held().skip_while(|(at, _)| *at <= one) {
-            for (id, log) in &ghost.logs {
+            for (id, log) in ghost.logs.iter().filter(|(id, _)| !watch.is_let_go(**id)) {
                 if let Some(same) = with.logs.get(id)
                     && let Some((a, b)) = differ(log, same)
                 {
@@ -31,7 +31,7 @@ pub(super) fn are_whole<'a>(
     watch: &Watch,
     partitions: impl Iterator<Item = (&'a LogId, &'a PartitionState)>,
 ) -> Result<(), String> {
-    for (id, state) in partitions {
+    for (id, state) in partitions.filter(|(id, _)| !watch.is_let_go(**id)) {
         let logs = watch.ghosts.iter().filter_map(|ghost| ghost.logs.get(id));
         let committed = logs.map(|log| log.committed).max().unwrap_or(0);
         for broker in state.isr.iter().chain(&state.elr) {

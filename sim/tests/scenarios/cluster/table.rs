@@ -35,7 +35,8 @@ pub(super) fn partition(nodes: &[Node], topic: &str, partition: i32) -> Vec<Stri
     nodes.iter().filter_map(line).collect()
 }
 
-fn id(broker: &Broker, topic: &str, partition: i32) -> Option<LogId> {
+/// The log of a partition, by what a broker knows.
+pub(super) fn id(broker: &Broker, topic: &str, partition: i32) -> Option<LogId> {
     broker.image().topic(topic).map(|t| LogId { topic: t.id, partition })
 }
 
