@@ -15,8 +15,10 @@ pub struct Backoff {
 }
 
 impl Default for Backoff {
+    /// A process that is gone refuses connections a moment after it has broken those that it had: the sooner that is found out, the
+    /// sooner others lead what it led.
     fn default() -> Backoff {
-        Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) }
+        Backoff { first: Duration::from_millis(5), longest: Duration::from_secs(1) }
     }
 }
 
