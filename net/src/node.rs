@@ -164,6 +164,7 @@ impl Node {
                 driver.drive(messages.into_iter().map(|message| Input::Peer { from, message }));
             }
             Heard::Absent => driver.drive([Input::Absent { broker: from }]),
+            Heard::Unlinked => driver.drive([Input::Unlinked { broker: from }]),
         };
         let peers = Peers::start(options, deliver).await;
         let peers = peers.map_err(|error| CannotListen::error(listen, true, &error))?;

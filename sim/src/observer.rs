@@ -115,7 +115,11 @@ impl Observer {
             }
             Input::Stop if !now.ready => sometimes("stop: before it was ready"),
             Input::Stop if now.names().contains("append") => sometimes("stop: with appends under way"),
-            Input::Wake | Input::Stop | Input::Peer { .. } | Input::Absent { .. } => {}
+            Input::Wake
+            | Input::Stop
+            | Input::Peer { .. }
+            | Input::Absent { .. }
+            | Input::Unlinked { .. } => {}
         }
     }
 

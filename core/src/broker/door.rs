@@ -64,6 +64,11 @@ pub enum Input {
         /// Which broker.
         broker: BrokerId,
     },
+    /// The link to another broker broke, which it had taken. Only a hint, as `Absent` is, and a weaker one: it may come back at once.
+    Unlinked {
+        /// Which broker.
+        broker: BrokerId,
+    },
     /// The moment named by `next_wake` has come.
     Wake,
     /// Stop in order: finish what is under way, write the clean checkpoint, then [`Effect::Stopped`].

@@ -8,6 +8,7 @@ mod commit;
 mod configs;
 mod describe_quorum;
 pub mod door;
+mod doubt;
 mod elections;
 mod electorate;
 mod fetch;
@@ -50,6 +51,7 @@ use std::sync::Arc;
 use crate::broker::active::Active;
 use crate::broker::answers::{Answers, Part};
 use crate::broker::door::{Caller, Client, Effect, Input, Request};
+use crate::broker::doubt::Doubt;
 use crate::broker::fetches::{FetchId, Fetches};
 use crate::broker::forward::Forwards;
 use crate::broker::hints::Hints;
@@ -128,6 +130,7 @@ pub struct Broker {
     hints: Hints,
     /// Requests that came before the machine was ready.
     held: VecDeque<HeldRequest>,
+    doubt: Doubt,
     /// Logs whose high watermark has moved in this step.
     moved: BTreeSet<LogId>,
     /// The addresses of the other brokers may have changed since the links were told of them.
@@ -208,6 +211,7 @@ impl Broker {
             lookups: Lookups::default(),
             producer_ids: ProducerIds::default(),
             held: VecDeque::new(),
+            doubt: Doubt::default(),
             hints: Hints::default(),
             moved: BTreeSet::new(),
             addresses_stale: false,
@@ -228,6 +232,7 @@ impl Broker {
             }
             Input::Peer { from, message } => self.hears(turn, from, message),
             Input::Absent { broker } => self.absent(turn, broker),
+            Input::Unlinked { broker } => self.unlinked(turn, broker),
             Input::Stored { lane: _, result } => self.stored(turn, result),
             Input::Loaded { load, result } => self.loaded(turn, load, result),
             Input::Looked { lookup, result } => self.looked(turn, lookup, result),
@@ -293,6 +298,7 @@ impl Broker {
             if std::mem::take(&mut self.addresses_stale) {
                 self.tell_addresses(turn);
             }
+            self.end_doubts(turn);
             self.serve_followers(turn);
             self.ask_leaders(turn);
         }
@@ -320,6 +326,7 @@ impl Broker {
         self.forwards.gone(conn);
         self.hints.gone(conn);
         self.held.retain(|held| held.to.conn != conn);
+        self.doubt.gone(conn);
     }
 
     /// What a topic's configs come to.
@@ -342,7 +349,8 @@ impl Broker {
     fn next_of_cluster(&self) -> Option<Instant> {
         let ready = matches!(self.phase, Phase::Ready);
         let replication = if ready { self.replication.next_deadline() } else { None };
-        [self.member.next(), self.next_expiry(), self.forwards.next_deadline(), replication]
+        let doubt = self.doubt.next_deadline();
+        [self.member.next(), self.next_expiry(), self.forwards.next_deadline(), replication, doubt]
             .into_iter()
             .flatten()
             .min()

@@ -11,6 +11,13 @@ use crate::wire::dialect::Dialect;
 impl Broker {
     /// A client asks.
     pub(super) fn request(&mut self, turn: &mut Turn, held: HeldRequest) {
+        if let Some(held) = self.wait_in_doubt(turn, held) {
+            self.serve(turn, held);
+        }
+    }
+
+    /// What a client asks is answered now, unless this broker is only starting, or not serving any more.
+    pub(super) fn serve(&mut self, turn: &mut Turn, held: HeldRequest) {
         match &self.phase {
             Phase::Ready => self.route(turn, held),
             Phase::Found { .. } | Phase::Replaying { .. } | Phase::Starting { .. } => {

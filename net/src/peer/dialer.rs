@@ -43,6 +43,7 @@ impl Dialer<'_> {
                     let since = self.shared.clock.mono();
                     self.rise();
                     let why = self.talk(stream, write).await;
+                    self.shared.is_unlinked(self.link.to);
                     if self.shared.clock.mono().since(since) >= STEADY {
                         failed = 0;
                         self.outage = Outage::default();

@@ -112,6 +112,8 @@ pub enum Heard {
     Said(Vec<PeerMessage>),
     /// Nobody listens where it is reached: its host refuses the connection.
     Absent,
+    /// The link to it broke, which it had taken.
+    Unlinked,
 }
 
 /// What is called with what is heard of another broker. It is called on the task that has found out, and must not wait.

@@ -110,8 +110,17 @@ impl Shared {
 
     /// Nobody listens where a broker is reached.
     pub(super) fn is_absent(&self, broker: BrokerId) {
+        self.found(broker, Heard::Absent);
+    }
+
+    /// The link to a broker broke.
+    pub(super) fn is_unlinked(&self, broker: BrokerId) {
+        self.found(broker, Heard::Unlinked);
+    }
+
+    fn found(&self, broker: BrokerId, what: Heard) {
         if let Some(deliver) = self.deliver.upgrade() {
-            deliver(broker, Heard::Absent);
+            deliver(broker, what);
         }
     }
 

@@ -27,6 +27,7 @@ pub(crate) struct Broker {
     peers: Option<Peers>,
     heard: Receiver<(BrokerId, PeerMessage)>,
     absent: Receiver<BrokerId>,
+    unlinked: Receiver<BrokerId>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -61,16 +62,18 @@ impl Broker {
         let (id, addresses) = (me.id, BTreeMap::new());
         let options = PeerOptions { me, listen, addresses, seed: 1, limits };
         let (tell, heard) = channel();
-        let (tell_absent, absent) = channel();
+        let ((tell_absent, absent), (tell_unlinked, unlinked)) = (channel(), channel());
         // A broker that is being dropped listens no more.
         let deliver = move |from, heard| match heard {
             Heard::Said(messages) => {
                 messages.into_iter().for_each(|message| drop(tell.send((from, message))))
             }
             Heard::Absent => drop(tell_absent.send(from)),
+            Heard::Unlinked => drop(tell_unlinked.send(from)),
         };
         let peers = runtime.block_on(Peers::start(options, deliver)).unwrap();
-        Broker { id, address: peers.local_addr(), peers: Some(peers), heard, absent, runtime: Some(runtime) }
+        let (address, peers, runtime) = (peers.local_addr(), Some(peers), Some(runtime));
+        Broker { id, address, peers, heard, absent, unlinked, runtime }
     }
 
     pub(crate) fn peers(&self) -> &Peers {
@@ -113,6 +116,11 @@ impl Broker {
     /// The next broker that nobody listens for where it is reached.
     pub(crate) fn misses(&self) -> BrokerId {
         self.absent.recv_timeout(PATIENCE).expect("it is missed in time")
+    }
+
+    /// The next broker to which the link broke.
+    pub(crate) fn parts_from(&self) -> BrokerId {
+        self.unlinked.recv_timeout(PATIENCE).expect("the link is missed in time")
     }
 
     /// Whether nothing has been heard so far that was not taken.

@@ -129,6 +129,7 @@ fn a_link_comes_back_when_the_other_broker_does() {
     let address = b.address;
     drop(b);
     a.wait_until("the link is lost", |a| !a.link(BrokerId(2)).is_up);
+    assert_eq!(a.parts_from(), BrokerId(2), "the link broke");
     assert_eq!(a.misses(), BrokerId(2), "its host refuses the connection");
     a.send(BrokerId(2), numbered(2));
     let b = Broker::start_at(address, me(2, "A"), |_| {});

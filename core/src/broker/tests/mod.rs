@@ -7,6 +7,7 @@ mod deleting;
 mod delivery;
 mod describe_quorum;
 mod dialects;
+mod doubt;
 mod elsewhere;
 mod epochs;
 mod failures;

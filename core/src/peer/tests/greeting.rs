@@ -113,7 +113,7 @@ fn waits_grow_to_a_bound_and_differ_between_brokers() {
     let backoff = Backoff::default();
     let pause = |seed, to, failed| backoff.pause(seed, BrokerId(to), failed);
     for failed in 1..70 {
-        let whole = Duration::from_millis(50 * (1 << (failed - 1).min(10))).min(backoff.longest);
+        let whole = (backoff.first * (1 << (failed - 1).min(10))).min(backoff.longest);
         for to in 0..20 {
             let wait = pause(5, to, failed);
             assert!(whole / 2 <= wait && wait <= whole, "{failed} failed: {wait:?}");

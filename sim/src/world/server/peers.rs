@@ -79,6 +79,9 @@ impl Server {
         let Some(process) = &mut self.process else { return };
         let Some(fall) = process.streams.lost(link, self.id as u64) else { return };
         self.plan(around.agenda, fall.pause, ServerEvent::Dial(fall.to));
+        if !fall.refused {
+            self.step(around, [Input::Unlinked { broker: BrokerId(fall.to as i32 + 1) }]);
+        }
         // A host without power refuses nobody: of a half of those that are down nothing is found out so.
         if fall.refused && self.rng.below(2) == 0 {
             let (now, me) = (around.agenda.now(), self.id + 1);
