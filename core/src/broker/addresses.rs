@@ -9,6 +9,7 @@ use crate::cluster::brokers::Endpoint;
 use crate::cluster::facts::Fact;
 use crate::cluster::names;
 use crate::ids::{BrokerId, LogId};
+use crate::time::Instant;
 
 /// A broker as clients are told of it: its id, host, port and rack.
 pub(super) type Reached = (BrokerId, String, u16, Option<String>);
@@ -21,17 +22,23 @@ impl Broker {
             let (host, port) = from.advertised.clone();
             return vec![(self.me, host, port, None)];
         }
-        let reached = self.told_of(from, false);
-        if reached.is_empty() { self.told_of(from, true) } else { reached }
+        let reached = self.told_of(from, |_, fenced| !fenced);
+        if reached.is_empty() { self.fenced(from) } else { reached }
+    }
+
+    /// The brokers that Metadata lists: the same, and those that took part a moment ago.
+    pub(super) fn listed(&self, now: Instant, from: &Client) -> Vec<Reached> {
+        let listed = self.told_of(from, |broker, fenced| !fenced || self.doubt.was_there(broker, now));
+        if self.is_alone() || listed.is_empty() { self.reached_by(from) } else { listed }
     }
 
     /// The brokers that are registered and take no part, as those that are down.
     pub(super) fn fenced(&self, from: &Client) -> Vec<Reached> {
-        self.told_of(from, true)
+        self.told_of(from, |_, fenced| fenced)
     }
 
-    fn told_of(&self, from: &Client, fenced: bool) -> Vec<Reached> {
-        let brokers = self.controller.image().brokers().iter().filter(|(_, r)| r.fenced == fenced);
+    fn told_of(&self, from: &Client, wanted: impl Fn(BrokerId, bool) -> bool) -> Vec<Reached> {
+        let brokers = self.controller.image().brokers().iter().filter(|(id, r)| wanted(**id, r.fenced));
         let told = brokers.filter_map(|(id, registration)| {
             let at = self.endpoint_for(from, &registration.endpoints)?;
             Some((*id, at.host.clone(), at.port, registration.rack.clone()))

@@ -3,6 +3,9 @@
 //! When a process dies its clients' connections break together with those of the other brokers. A client then asks another broker who
 //! leads, sooner than anybody can know; told the old leader, it waits before it asks again, for up to a second (librdkafka) or several
 //! (franz-go), where another one leads after some milliseconds. Told a little later, it goes on at once.
+//!
+//! Nor is a broker dropped from the list in the moment in which others take over from it: librdkafka ends what it has of a broker that is
+//! not listed any more, in a race with what it moves from there to the next leader, and finds out by its timer after up to a second.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,6 +19,9 @@ use crate::wire::Request as Api;
 /// How long a broker to which the link broke is in doubt: so long takes an election of its partitions' leaders, and of a controller
 /// before that. If it is there all the same, a client has waited for nothing, once.
 const DOUBT_MS: i64 = 250;
+/// For how long a broker is still listed that takes no part any more: as long as clients of Kafka see one that has died, there for a whole
+/// session (`broker.session.timeout.ms`).
+const LISTED_MS: i64 = 9_000;
 /// Requests that wait at most. One more is answered at once.
 const WAITING: usize = 1_000;
 
@@ -24,6 +30,8 @@ const WAITING: usize = 1_000;
 pub(super) struct Doubt {
     /// Until when.
     brokers: BTreeMap<BrokerId, Instant>,
+    /// Those that take no part any more, and until when they are listed all the same.
+    left: BTreeMap<BrokerId, Instant>,
     /// Each with the moment at which it is answered whatever is known.
     waiting: VecDeque<(Instant, HeldRequest)>,
 }
@@ -32,6 +40,17 @@ impl Doubt {
     /// The moment at which an answer must not wait any more.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.waiting.front().map(|(until, _)| *until)
+    }
+
+    /// A broker takes no part any more.
+    pub(super) fn left(&mut self, broker: BrokerId, now: Instant) {
+        self.left.retain(|_, until| *until > now);
+        self.left.insert(broker, now.after_ms(LISTED_MS));
+    }
+
+    /// Whether a broker took part a moment ago.
+    pub(super) fn was_there(&self, broker: BrokerId, now: Instant) -> bool {
+        self.left.get(&broker).is_some_and(|until| *until > now)
     }
 
     /// A connection has ended.

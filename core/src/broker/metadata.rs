@@ -65,7 +65,7 @@ impl Broker {
             rack,
         };
         let response = MetadataResponse {
-            brokers: self.reached_by(from).into_iter().map(broker).collect(),
+            brokers: self.listed(turn.now.mono, from).into_iter().map(broker).collect(),
             cluster_id: Some(self.identity.cluster_id.clone()),
             controller_id: self.controller_told(),
             topics,

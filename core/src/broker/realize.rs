@@ -53,7 +53,7 @@ impl Broker {
             | Fact::BrokerFenced { .. }
             | Fact::BrokerUnfenced { .. }
             | Fact::BrokerStopping { .. }
-            | Fact::BrokerUnregistered { .. } => self.brokers_changed(),
+            | Fact::BrokerUnregistered { .. } => self.brokers_changed(turn),
         }
     }
 
@@ -75,7 +75,7 @@ impl Broker {
         gone.sort_unstable();
         gone.into_iter().for_each(|(_, id)| self.remove_topic(turn, id));
         self.reconfigure(turn);
-        self.brokers_changed();
+        self.brokers_changed(turn);
         let shards = |image: &MetadataImage| image.topic(names::GROUP_OFFSETS).map(|topic| topic.id);
         if shards(before) != shards(self.controller.image()) {
             self.count_shards();

@@ -179,9 +179,12 @@ impl Broker {
     }
 
     /// Brokers have come or gone: who may be in sync, and which run of each is meant, is known anew.
-    pub(super) fn brokers_changed(&mut self) {
+    pub(super) fn brokers_changed(&mut self, turn: &Turn) {
         let active = self.controller.image().brokers().iter().filter(|(_, r)| r.is_active());
-        self.alive = active.map(|(id, r)| (*id, Incarnation(r.incarnation))).collect();
+        let active = active.map(|(id, r)| (*id, Incarnation(r.incarnation))).collect();
+        let before = std::mem::replace(&mut self.alive, active);
+        let left = before.into_keys().filter(|id| !self.alive.contains_key(id));
+        left.for_each(|broker| self.doubt.left(broker, turn.now.mono));
         let led = self.partitions.iter().filter(|(_, p)| matches!(p.role, Role::Leads(_)));
         let led: Vec<LogId> = led.map(|(log, _)| *log).collect();
         led.into_iter().for_each(|log| self.replication.touch(log));

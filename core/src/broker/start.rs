@@ -273,7 +273,7 @@ impl Broker {
     pub(super) fn started(&mut self, turn: &mut Turn) {
         let Phase::Starting { logs } = std::mem::replace(&mut self.phase, Phase::Ready) else { return };
         self.reconfigure(turn);
-        self.brokers_changed();
+        self.brokers_changed(turn);
         self.count_shards();
         self.open_partitions(turn, logs);
         self.begin_upkeep(turn);

@@ -88,3 +88,23 @@ fn a_client_that_is_gone_waits_no_more_and_one_of_many_is_answered_at_once() {
     trio.run(1_000);
     assert!(!trio.rigs[other].replies.contains_key(&first));
 }
+
+#[test]
+fn a_broker_that_has_died_is_listed_for_as_long_as_clients_of_kafka_see_one_and_then_no_more() {
+    let (mut trio, gone, other) = shared();
+    trio.crash(gone);
+    trio.run(3_000);
+    let listed = |trio: &mut Trio| {
+        let to = ask(trio, other);
+        let Response::Metadata(told) = trio.rigs[other].answer(to) else { panic!("not an answer") };
+        let leaders = told.topics.iter().flat_map(|t| &t.partitions).map(|p| p.leader_id);
+        assert!(leaders.into_iter().all(|leader| leader != gone as i32 + 1), "others lead");
+        told.brokers.len()
+    };
+    assert_eq!(listed(&mut trio), 3);
+    trio.run(9_000);
+    assert_eq!(listed(&mut trio), 2);
+    trio.restart(gone);
+    trio.run(8_000);
+    assert_eq!(listed(&mut trio), 3);
+}
