@@ -65,7 +65,10 @@ impl Cluster {
         let voters: Vec<String> = (1..=self.nodes.len()).map(|id| format!("{id}@broker-{id}:9192")).collect();
         let mut configs = self.configs.clone();
         configs.push(("node.id".into(), (at + 1).to_string()));
-        configs.push(("quipu.voters".into(), voters.join(",")));
+        // One that is alone has no voters to name: it keeps its metadata otherwise.
+        if voters.len() > 1 {
+            configs.push(("quipu.voters".into(), voters.join(",")));
+        }
         let node = &mut self.nodes[at];
         assert!(node.process.is_none(), "broker {} runs already", at + 1);
         self.watch.starting(at, &node.disk);
