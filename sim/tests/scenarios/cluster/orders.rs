@@ -125,7 +125,9 @@ impl Cluster {
                 };
                 self.told.extend(rows);
             }
-            "files" => named(given).into_iter().for_each(|at| self.told.extend(table::files(&self.nodes[at]))),
+            "files" => {
+                named(given).into_iter().for_each(|at| self.told.extend(table::files(&self.nodes[at])))
+            }
             "shelf" => self.told.extend(self.network.shelf()),
             _ => return false,
         }
