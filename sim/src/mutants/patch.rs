@@ -7,7 +7,8 @@ use crate::claims;
 use crate::plan::brokers::Brokers;
 
 /// What a head may say. What comes before `here` it must.
-const KEYS: [&str; 8] = ["source", "cause", "symptom", "checkers", "here", "panic", "unseen", "brokers"];
+const KEYS: [&str; 10] =
+    ["source", "cause", "symptom", "checkers", "here", "panic", "unseen", "brokers", "scenario", "sweep"];
 /// How many of them every head has.
 const NEEDED: usize = 4;
 
@@ -62,7 +63,8 @@ impl Mutant {
         }
         let panics = said.remove("panic").unwrap_or_default();
         let (id, name, path) = (id.to_string(), name.to_string(), PathBuf::new());
-        let unseen = said.contains_key("unseen");
+        // What a scenario shows, sweeps have not.
+        let unseen = said.contains_key("unseen") || said.contains_key("scenario");
         let brokers = said.get("brokers").and_then(|all| all.first()).map(|word| word.parse().map_err(wrong));
         let brokers = brokers.transpose()?.unwrap_or_default();
         Ok(Mutant { id, name, checkers, panics, unseen, brokers, files, path })

@@ -111,7 +111,7 @@ fn every_scenario_happens_as_it_is_written() {
 #[test]
 fn every_scenario_of_several_brokers_happens_as_it_is_written() {
     let files = files("scenarios/cluster");
-    assert!(files.len() >= 21, "there are scenarios to play");
+    assert!(files.len() >= 29, "there are scenarios to play");
     compare(&files, among);
 }
 

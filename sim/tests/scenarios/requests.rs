@@ -58,11 +58,12 @@ pub(crate) fn produce(given: &Given<'_>, ms: i64) -> Request {
     })
 }
 
-/// Records back: `fetch t from=0`.
+/// Records back: `fetch t from=0`, or by who knows the leader of an epoch, `epoch=2`.
 pub(crate) fn fetch(given: &Given<'_>) -> Request {
     let partition = FetchPartition {
         partition: given.number("partition", 0),
         fetch_offset: given.number("from", 0),
+        current_leader_epoch: given.number("epoch", -1),
         partition_max_bytes: given.number("max", 1 << 20),
         ..Default::default()
     };

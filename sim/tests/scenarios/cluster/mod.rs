@@ -14,7 +14,7 @@ mod words;
 
 use std::collections::VecDeque;
 
-use quipu_core::broker::door::{Caller, Effect, Input, Request};
+use quipu_core::broker::door::{Caller, Effect, Input, Note, Request};
 use quipu_core::exchange::records;
 use quipu_core::ids::{BrokerId, ConnId, LaneId, Mark};
 use quipu_core::storage::ops::StoreOp;
@@ -65,7 +65,10 @@ impl Cluster {
         let voters: Vec<String> = (1..=self.nodes.len()).map(|id| format!("{id}@broker-{id}:9192")).collect();
         let mut configs = self.configs.clone();
         configs.push(("node.id".into(), (at + 1).to_string()));
-        configs.push(("quipu.voters".into(), voters.join(",")));
+        // One that is alone has no voters to name: it keeps its metadata otherwise.
+        if voters.len() > 1 {
+            configs.push(("quipu.voters".into(), voters.join(",")));
+        }
         let node = &mut self.nodes[at];
         assert!(node.process.is_none(), "broker {} runs already", at + 1);
         self.watch.starting(at, &node.disk);
@@ -163,6 +166,7 @@ impl Cluster {
             let scene = node.scene(self.watch.damaged[at]).expect("it runs");
             self.watch.stepped(&scene, &effects);
             self.told.extend(self.news.stepped(at, scene.broker, &effects));
+            self.dies_of_something(at, &effects);
             for effect in effects {
                 inputs.extend(self.carry_out(at, effect));
             }
@@ -213,6 +217,17 @@ impl Cluster {
             Effect::Rules(_) | Effect::Cluster(_) | Effect::Peers(_) | Effect::Note(_) => {}
         }
         None
+    }
+
+    /// No disk fails here: a broker gives up only where something was damaged.
+    fn dies_of_something(&mut self, at: usize, effects: &[Effect]) {
+        let dead = effects.iter().find_map(|effect| match effect {
+            Effect::Note(Note::DiskDead(why)) => Some(why),
+            _ => None,
+        });
+        if let Some(why) = dead.filter(|_| !self.watch.damaged[at]) {
+            self.watch.breaks("P3", "a broker starts again after any crash", why.clone());
+        }
     }
 
     /// Nothing that must hold is broken.

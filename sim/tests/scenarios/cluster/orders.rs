@@ -2,9 +2,10 @@
 //!
 //! | line | what happens |
 //! |---|---|
-//! | `cluster 3 NAME=VALUE..` | three machines with empty disks, and brokers with these configs on them |
+//! | `cluster 3 NAME=VALUE..` | three machines with empty disks, and brokers with these configs on them; `cluster 1`: one alone |
 //! | `start 1`, `kill 1`, `lose-power 1`, `stop 1`, `wipe 1` | a process begins, is gone, is gone with all that was not synced, stops in order; the disk of one that is down is emptied |
 //! | `kill-in-write 1 after=2`, `damage 1` | a process is gone when its disk has written or synced twice, and written once more; a bit flips in the leader epoch of the last batch of the metadata log of one that is down |
+//! | `damage-snapshot 1` | a bit flips in the newest snapshot of the metadata of one that is down, or flips back |
 //! | `pass 500`, `pass 500 at=2,3` | so many ms, on all clocks or on these |
 //! | `absent 1 at=2,3` | brokers find that nobody listens where broker 1 is reached |
 //! | `hold KINDS 1>2`, `drop ..`, `copy ..` | from now on such messages wait on the shelf, are lost, arrive and wait |
@@ -12,7 +13,7 @@
 //! | `deliver #4`, `deliver vote 1>2`, `again ..`, `lose ..` | what is on the shelf arrives, arrives and stays there, is lost; `batches=1`: cut short to so many batches |
 //! | `stall 1`, `sync 1`, `go-on 1` | a disk waits, does all it was told to (`first=1`: so much of it), waits no more |
 //! | `create t replicas=1,2 at=1`, `produce`, `fetch`, `reassign`, `elect` | a client asks a broker, the first that runs if none is named |
-//! | `show`, `show t`, `shelf` | the metadata log, a partition, the messages that wait |
+//! | `show`, `show t`, `files 1`, `shelf` | the metadata log, a partition, what a disk has of logs, the messages that wait |
 //!
 //! `quietly` before a line: nothing of what happens is told, as of what another scenario has told.
 
@@ -20,6 +21,7 @@ use quipu_core::broker::door::{Input, Request};
 use quipu_core::ids::BrokerId;
 use quipu_core::wire::{self, ApiKey};
 use quipu_sim::batch;
+use quipu_sim::disk::SimDisk;
 
 use super::network::{Deed, Which, shortened, told};
 use super::node::Node;
@@ -57,6 +59,7 @@ impl Cluster {
                 named(given).into_iter().for_each(|at| self.kill_in_write(at, after));
             }
             "damage" => named(given).into_iter().for_each(|at| self.damage(at)),
+            "damage-snapshot" => named(given).into_iter().for_each(|at| self.damage_snapshot(at)),
             "lose-power" => named(given).into_iter().for_each(|at| self.lose_power(at)),
             "stop" => named(given).into_iter().for_each(|at| self.step(at, Input::Stop)),
             "wipe" => named(given).into_iter().for_each(|at| self.wipe(at)),
@@ -128,6 +131,9 @@ impl Cluster {
                 };
                 self.told.extend(rows);
             }
+            "files" => {
+                named(given).into_iter().for_each(|at| self.told.extend(table::files(&self.nodes[at])))
+            }
             "shelf" => self.told.extend(self.network.shelf()),
             _ => return false,
         }
@@ -167,19 +173,32 @@ impl Cluster {
     /// After so many writes and syncs of what the disk was told one more write is done, and no sync.
     fn kill_in_write(&mut self, at: usize, after: u64) {
         let node = &mut self.nodes[at];
+        let mut how = "its process is gone before its disk has synced";
         if let Some(process) = &mut node.process {
             node.disk.crash_after(after);
-            assert!(process.store.run(&mut process.queue).is_err(), "it had less to do");
+            if process.store.run(&mut process.queue).is_ok() {
+                how = "its process is gone, and its disk had less to do";
+            }
         }
+        node.disk.calm();
         node.disk.restart();
-        self.end(at, "its process is gone before its disk has synced");
+        self.end(at, how);
+    }
+
+    /// The newest snapshot of the metadata is not what it was any more.
+    fn damage_snapshot(&mut self, at: usize) {
+        let disk = &self.nodes[at].disk;
+        let path = metadata_file(disk, ".checkpoint");
+        let middle = disk.contents(&path).expect("it is there").len() as u64 / 2;
+        disk.flip(&path, middle, 1);
+        self.watch.damage(at);
+        self.told.push(format!("{} | a bit flips in {path}", at + 1));
     }
 
     /// No checksum covers the leader epoch of a batch.
     fn damage(&mut self, at: usize) {
         let disk = &self.nodes[at].disk;
-        let is_log = |path: &&String| path.starts_with("__cluster_metadata") && path.ends_with(".log");
-        let path = disk.paths().into_keys().find(|path| is_log(&path)).expect("a metadata log");
+        let path = metadata_file(disk, ".log");
         let bytes = disk.contents(&path).expect("it is there");
         let batches = batch::read_all(&bytes);
         let last = batches.last().expect("a batch");
@@ -205,6 +224,12 @@ impl Cluster {
         self.watch.wiped(at);
         self.told.push(format!("{} | its disk is empty, and will be another data directory", at + 1));
     }
+}
+
+/// The newest file of the metadata log's directory with that ending: their names begin with offsets.
+fn metadata_file(disk: &SimDisk, ending: &str) -> String {
+    let is_it = |path: &String| path.starts_with("__cluster_metadata") && path.ends_with(ending);
+    disk.paths().into_keys().rfind(is_it).expect("a file of the metadata log")
 }
 
 /// The brokers that a line names first: `1` or `1,2`.

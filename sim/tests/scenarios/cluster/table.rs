@@ -35,6 +35,12 @@ pub(super) fn partition(nodes: &[Node], topic: &str, partition: i32) -> Vec<Stri
     nodes.iter().filter_map(line).collect()
 }
 
+/// The segments of all logs on a disk, a line for each.
+pub(super) fn files(node: &Node) -> Vec<String> {
+    let segments = node.disk.paths().into_iter().filter(|(path, _)| path.ends_with(".log"));
+    segments.map(|(path, bytes)| format!("{} | {path}: {bytes} bytes", node.at + 1)).collect()
+}
+
 /// The log of a partition, by what a broker knows.
 pub(super) fn id(broker: &Broker, topic: &str, partition: i32) -> Option<LogId> {
     broker.image().topic(topic).map(|t| LogId { topic: t.id, partition })
