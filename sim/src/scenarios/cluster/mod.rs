@@ -20,10 +20,11 @@ use quipu_core::ids::{BrokerId, ConnId, LaneId, Mark};
 use quipu_core::storage::ops::StoreOp;
 use quipu_core::wire::ApiKey;
 use quipu_core::wire::dialect::Dialect;
-use quipu_sim::trace::Trace;
-use quipu_sim::watch::Watch;
 
-use crate::shown;
+use super::departure::Departure;
+use super::shown;
+use crate::trace::Trace;
+use crate::watch::Watch;
 use network::{Letter, Network};
 use news::News;
 use node::{Node, client};
@@ -34,7 +35,7 @@ const STEPS: usize = 100_000;
 const SILENT_MS: i64 = 86_400_000;
 
 /// The brokers and what is between them.
-pub(crate) struct Cluster {
+pub(super) struct Cluster {
     nodes: Vec<Node>,
     network: Network,
     watch: Watch,
@@ -46,7 +47,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// So many machines with empty disks, on which nothing runs.
-    pub(crate) fn new(brokers: usize, configs: Vec<(String, String)>) -> Cluster {
+    pub(super) fn new(brokers: usize, configs: Vec<(String, String)>) -> Cluster {
         let nodes: Vec<Node> = (0..brokers).map(Node::new).collect();
         let disks = nodes.iter().map(|node| node.disk.clone()).collect();
         Cluster {
@@ -217,14 +218,15 @@ impl Cluster {
 
     /// Nothing that must hold is broken.
     fn judge(&self) {
+        let broke = |claim: &str, story: String| Departure::Broke { claim: claim.to_string(), story }.raise();
         if let Some(broken) = &self.watch.broken {
-            panic!("claim {}, {}, does not hold: {}", broken.claim, broken.says, broken.story);
+            broke(&format!("claim {}, {},", broken.claim, broken.says), broken.story.clone());
         }
         if let Err(story) = prefixes::agree(&self.watch) {
-            panic!("what is committed is not the same everywhere: {story}");
+            broke("that what is committed is the same everywhere", story);
         }
         if let Err(story) = prefixes::are_whole(&self.watch, self.news.partitions()) {
-            panic!("who is in sync or eligible lacks something: {story}");
+            broke("that who is in sync or eligible lacks nothing", story);
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn kind(message: &PeerMessage) -> &'static str {
 }
 
 fn diverges(answer: &ReplicaAnswer<Carried>) -> bool {
-    answer.partitions.iter().any(|(_, partition)| matches!(partition.news, News::Diverging(_)))
+    answer.partitions.iter().any(|(_, partition)| matches!(partition.news, News::Diverging(..)))
 }
 
 /// What it says.
@@ -137,7 +137,8 @@ fn news(log: &LogId, answer: &PartitionAnswer<Carried>) -> String {
         News::Records { records: carried, high, .. } => {
             format!("{}high watermark {high}", records(&carried.batches))
         }
-        News::Diverging(agreed) => {
+        // `..`: with a seeded bug (A10) it says more.
+        News::Diverging(agreed, ..) => {
             format!("they may agree up to {} of epoch {}", agreed.end, agreed.epoch)
         }
         News::Restart(at) => format!("begins at {at}"),
