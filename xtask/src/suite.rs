@@ -37,7 +37,7 @@ const TOLD_TWICE: u64 = 60;
 
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -47,6 +47,7 @@ const STEPS: [Step; 17] = [
     step("tests", "every test of the workspace", 30, 50, Work::Command(tests)),
     step("docs", "documentation builds without a warning", 20, 0, Work::Command(docs)),
     step("sim", "simulated clusters, seeds drawn from the commit", 20, 1_500, Work::Command(sim)),
+    step("planted", "the sources compile with each bug of history", 20, 60, Work::Command(planted)),
     step(
         "mutants",
         "bugs of history, drawn by the commit, are seen",
@@ -180,6 +181,10 @@ fn docs() -> Command {
 
 fn sim() -> Command {
     tools::sweep(SIMULATED_SEEDS)
+}
+
+fn planted() -> Command {
+    tools::simulator(&["mutants", "--check"])
 }
 
 fn mutants() -> Command {
