@@ -18,8 +18,8 @@ use quipu_core::broker::door::{Caller, Effect, Input, Request};
 use quipu_core::exchange::records;
 use quipu_core::ids::{BrokerId, ConnId, LaneId, Mark};
 use quipu_core::storage::ops::StoreOp;
-use quipu_core::wire::ApiKey;
 use quipu_core::wire::dialect::Dialect;
+use quipu_core::wire::{ApiKey, Response};
 
 use super::departure::Departure;
 use super::shown;
@@ -192,14 +192,7 @@ impl Cluster {
                 let result = reader.look(log, what, below).map_err(|e| e.to_string());
                 return Some(Input::Looked { lookup, result });
             }
-            Effect::Reply { to, mut response } => {
-                if records::is_on_disk(&response) {
-                    records::fill(&mut response, |range| reader.read(range));
-                }
-                let scene = node.scene(self.watch.damaged[at]).expect("it runs");
-                self.watch.sending(&scene, &response);
-                self.told.push(format!("{} | answer {}: {}", at + 1, to.seq, shown::answer(&response)));
-            }
+            Effect::Reply { to, response } => self.reply(at, to, response),
             Effect::Close { reason, .. } => {
                 self.told.push(format!("{} | the connection is closed: {reason}", at + 1));
             }
@@ -214,6 +207,19 @@ impl Cluster {
             Effect::Rules(_) | Effect::Cluster(_) | Effect::Peers(_) | Effect::Note(_) => {}
         }
         None
+    }
+
+    fn reply(&mut self, at: usize, to: Caller, mut response: Response) {
+        let node = &self.nodes[at];
+        if let Some(process) = &node.process
+            && records::is_on_disk(&response)
+        {
+            let reader = process.store.reader();
+            records::fill(&mut response, |range| reader.read(range));
+        }
+        let scene = node.scene(self.watch.damaged[at]).expect("it runs");
+        self.watch.sending(&scene, &response);
+        self.told.push(format!("{} | answer {}: {}", at + 1, to.seq, shown::answer(&response)));
     }
 
     /// Nothing that must hold is broken.
