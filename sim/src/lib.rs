@@ -18,6 +18,7 @@ pub mod politics;
 pub mod probe;
 pub mod rng;
 pub mod run;
+pub mod scenarios;
 pub mod trace;
 pub mod watch;
 pub mod world;

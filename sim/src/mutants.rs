@@ -1,26 +1,31 @@
-//! Seeded bugs: each patch in `sim/mutants` plants a bug of history in a copy of the sources, and a claim must see it.
+//! Seeded bugs: each patch in `sim/mutants` plants a bug of history in a copy of the sources, and a claim or a transcript must see it.
 //!
-//! A bug counts as seen when a claim that its patch names breaks, in a seed in which nothing breaks without the bug.
+//! A bug counts as seen when a claim that its patch names breaks, in a seed in which nothing breaks without the bug, or when a
+//! transcript that its patch names comes out otherwise, and does not without the bug.
 
+mod check;
 mod patch;
+mod pipe;
+mod play;
 mod search;
 mod table;
+mod verdict;
 mod workshop;
 
 use std::path::Path;
 
+pub use check::check_types;
 pub use patch::Mutant;
-use search::Found;
+pub use play::perform;
 pub use search::serve;
 pub use table::Table;
+pub use verdict::{Kill, Row};
 pub use workshop::Workshop;
 
 use crate::batch;
 use crate::rng::Rng;
 use crate::run;
-
-/// Of so many claims that broke without being meant to a failure tells.
-const OTHERS_TOLD: usize = 3;
+use crate::scenarios::{Departure, Scenario};
 
 /// How hard to try.
 #[derive(Clone, Debug)]
@@ -31,28 +36,8 @@ pub struct Options {
     pub limit: u64,
     /// Seeds that run at once.
     pub jobs: usize,
-}
-
-/// How a bug was seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kill {
-    /// The claim that broke.
-    pub claim: String,
-    /// In which seed.
-    pub seed: u64,
-    /// How many seeds it took.
-    pub seeds: u64,
-    /// Claims that broke in earlier seeds without being meant to.
-    pub others: Vec<String>,
-}
-
-/// What came of one bug.
-#[derive(Clone, Debug)]
-pub struct Row {
-    /// The bug.
-    pub mutant: Mutant,
-    /// How it was seen; else what is wrong, in words.
-    pub outcome: Result<Kill, String>,
+    /// Sweep seeds for those, too, whose heads say that it is in vain.
+    pub sweep: bool,
 }
 
 /// The seeded bugs with these ids; all, if none is named. `root` is the root of the sources.
@@ -65,7 +50,7 @@ pub fn named(root: &Path, ids: &[String]) -> Result<Vec<Mutant>, String> {
     Ok(all.into_iter().filter(|m| ids.is_empty() || ids.contains(&m.id)).collect())
 }
 
-/// So many of those that a claim has seen before, drawn by a text such as the name of a commit: everyone draws the same.
+/// So many of those that have been seen before, drawn by a text such as the name of a commit: everyone draws the same.
 pub fn drawn(root: &Path, count: usize, by: &str) -> Result<Vec<Mutant>, String> {
     let mut all = patch::all(root)?;
     all.retain(|m| !m.unseen);
@@ -81,86 +66,50 @@ pub fn check_apply(root: &Path) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// Plants a bug and looks for a seed in which a claim breaks that is meant to.
+/// Plants a bug, plays the transcripts that are meant to see it, and looks for a seed in which a claim breaks that is meant to.
 pub fn judge(mutant: Mutant, workshop: &Workshop, options: &Options) -> Row {
-    let brokers = mutant.brokers;
-    let outcome = workshop.build(&mutant, options.jobs).and_then(|program| {
-        let seeds = options.from..options.from.saturating_add(options.limit);
-        let found = search::search(&program, &mutant, &seeds, options.jobs)?;
-        verdict(&mutant, options, found, |seed| {
+    let program = workshop.build(&mutant, options.jobs);
+    let mut row = Row { mutant, kills: Vec::new(), missed: Vec::new() };
+    let program = match program {
+        Ok(program) => program,
+        Err(why) => {
+            row.missed.push(why);
+            return row;
+        }
+    };
+    if !row.mutant.scenarios.is_empty() {
+        watch(&mut row, &program, workshop.root());
+    }
+    if row.mutant.is_swept() || options.sweep {
+        sweep(&mut row, &program, options);
+    }
+    row
+}
+
+fn watch(row: &mut Row, program: &Path, root: &Path) {
+    let (played, ended) = play::play(program, &row.mutant, root);
+    for one in played {
+        let outcome = verdict::of_transcript(&row.mutant, one, |name| without(root, name));
+        row.note(outcome);
+    }
+    row.missed.extend(ended.err());
+}
+
+/// How a transcript comes out with the sources as they are. The runner was built of them.
+fn without(root: &Path, name: &str) -> Option<Departure> {
+    match Scenario::named(root, name) {
+        Ok(scenario) => scenario.departure(|_| {}),
+        Err(why) => Some(Departure::Stuck { why }),
+    }
+}
+
+fn sweep(row: &mut Row, program: &Path, options: &Options) {
+    let (from, limit, brokers) = (options.from, options.limit, row.mutant.brokers);
+    let seeds = from..from.saturating_add(limit);
+    let outcome = search::search(program, &row.mutant, &seeds, options.jobs).and_then(|found| {
+        verdict::of_seeds(&row.mutant, (from, limit), found, |seed| {
             run::run(brokers.plan(seed), false).broken.map(|b| format!("{}: {}", b.claim, b.story))
         })
     });
-    Row { mutant, outcome }
-}
-
-/// What is to be thought of what was found. `without`: what breaks in a seed without the bug.
-fn verdict(
-    mutant: &Mutant,
-    options: &Options,
-    found: Found,
-    without: impl Fn(u64) -> Option<String>,
-) -> Result<Kill, String> {
-    let Some((seed, broken)) = found.seen else {
-        let meant = mutant.checkers.join(" ");
-        let others: Vec<String> = found
-            .others
-            .iter()
-            .take(OTHERS_TOLD)
-            .map(|(seed, b)| format!("; seed {seed} broke {}: {}", b.claim, b.story))
-            .collect();
-        return Err(format!("none of {meant} broke in {} seeds{}", options.limit, others.concat()));
-    };
-    if let Some(broken) = without(seed) {
-        return Err(format!("seed {seed} breaks without the bug, too: {broken}"));
-    }
-    let mut others: Vec<String> =
-        found.others.into_iter().filter(|(at, _)| *at < seed).map(|(_, b)| b.claim).collect();
-    others.sort();
-    others.dedup();
-    Ok(Kill { claim: broken.claim, seed, seeds: seed - options.from + 1, others })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::search::Claimed;
-    use super::*;
-
-    fn judged(found: Found, without: Option<&str>) -> Result<Kill, String> {
-        let text = |text: &str| text.to_string();
-        let (files, path) = (vec![], Path::new("").to_path_buf());
-        let checkers = vec![text("S1"), text("H1")];
-        let mutant = Mutant {
-            id: text("C01"),
-            name: text("x"),
-            checkers,
-            panics: vec![],
-            unseen: false,
-            brokers: Default::default(),
-            files,
-            path,
-        };
-        let options = Options { from: 100, limit: 50, jobs: 1 };
-        verdict(&mutant, &options, found, |_| without.map(text))
-    }
-
-    fn broke(seed: u64, claim: &str) -> (u64, Claimed) {
-        (seed, Claimed { claim: claim.to_string(), story: "so it went".to_string() })
-    }
-
-    #[test]
-    fn a_bug_is_seen_where_nothing_breaks_without_it() {
-        let found =
-            || Found { seen: Some(broke(106, "H1")), others: vec![broke(107, "P1"), broke(101, "P1")] };
-        let kill = judged(found(), None).expect("it was seen");
-        assert_eq!((kill.claim.as_str(), kill.seed, kill.seeds), ("H1", 106, 7));
-        assert_eq!(kill.others, ["P1"]);
-        assert!(judged(found(), Some("S2")).is_err_and(|why| why.contains("without the bug, too: S2")));
-    }
-
-    #[test]
-    fn a_claim_that_was_not_meant_to_break_is_no_proof_but_is_told() {
-        let why = judged(Found { seen: None, others: vec![broke(101, "P1")] }, None).expect_err("no proof");
-        assert!(why.contains("none of S1 H1 broke in 50 seeds; seed 101 broke P1: so it went"), "{why}");
-    }
+    row.note(outcome);
 }

@@ -86,6 +86,21 @@ impl Bench {
 }
 
 #[test]
+fn a_head_that_names_a_transcript_that_is_not_there_is_refused() {
+    let bench = Bench::new("mutants-transcripts");
+    let head = "# source: x\n# cause: x\n# symptom: x\n# checkers: S1\n# scenario: figure-9\n";
+    let change = "diff --git a/src/a.rs b/src/a.rs\n--- a/src/a.rs\n+++ b/src/a.rs\n";
+    for dir in ["sim/mutants", "tests/scenarios"] {
+        std::fs::create_dir_all(bench.sources.join(dir)).expect("a directory");
+    }
+    bench.write("sim/mutants/X01-a-bug.patch", &format!("{head}{change}"));
+    let named = || mutants::named(&bench.sources, &[]);
+    assert!(named().is_err_and(|why| why.contains("X01-a-bug.patch: there is no transcript figure-9.txt")));
+    bench.write("tests/scenarios/figure-9.txt", "start\n");
+    assert_eq!(named().expect("it is there now").len(), 1);
+}
+
+#[test]
 fn a_bug_is_planted_in_the_copy_alone_and_taken_out_again() {
     let bench = Bench::new("mutants-planted");
     let workshop = bench.open();

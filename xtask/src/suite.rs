@@ -37,7 +37,7 @@ const TOLD_TWICE: u64 = 60;
 
 const QUICK: [&str; 4] = ["fmt", "clippy", "core", "tidy"];
 
-const STEPS: [Step; 19] = [
+const STEPS: [Step; 20] = [
     step("fmt", "rustfmt would change nothing", 5, 0, Work::Command(fmt)),
     step("clippy", "no warning in any target", 25, 0, Work::Command(clippy)),
     step("dependencies", "licences, sources, banned crates", 5, 0, Work::Check(dependencies::check)),
@@ -49,6 +49,7 @@ const STEPS: [Step; 19] = [
     step("sim", "one simulated broker, seeds drawn by the commit", 20, 1_500, Work::Command(sim)),
     step("sim3", "three simulated brokers, seeds drawn by the commit", 20, 350, Work::Command(sim3)),
     step("sim5", "five simulated brokers, seeds drawn by the commit", 20, 120, Work::Command(sim5)),
+    step("planted", "the sources compile with each bug of history", 20, 60, Work::Command(planted)),
     step(
         "mutants",
         "bugs of history, drawn by the commit, are seen",
@@ -190,6 +191,10 @@ fn sim3() -> Command {
 
 fn sim5() -> Command {
     tools::sweep(SIMULATED_SEEDS[2], 5)
+}
+
+fn planted() -> Command {
+    tools::simulator(&["mutants", "--check"])
 }
 
 fn mutants() -> Command {

@@ -30,7 +30,8 @@ fn drawn(count: u64) -> String {
     format!("{first}..{}", first + count)
 }
 
-/// So many bugs of history, planted one after the other in a copy of the sources: a claim of the simulator must see each.
+/// So many bugs of history, planted one after the other in a copy of the sources: a claim of the
+/// simulator or a transcript must see each.
 pub(crate) fn mutants(count: usize) -> Command {
     let by = commit().unwrap_or_else(|| "no commit".into());
     simulator(&["mutants", "--drawn", &count.to_string(), "--by", &by])

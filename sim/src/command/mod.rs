@@ -103,10 +103,10 @@ pub enum Command {
         #[arg(long)]
         jobs: Option<usize>,
     },
-    /// Plant bugs of history in a copy of the sources, and run seeds until a claim sees each.
+    /// Plant bugs of history in a copy of the sources, play transcripts, and run seeds until a claim sees each.
     ///
-    /// Each patch in sim/mutants plants one, and names the claims that are meant to see it. The answer is a table; a bug
-    /// that none of them sees is a failure.
+    /// Each patch in sim/mutants plants one, and names the claims and transcripts that are meant to see it. The answer is a
+    /// table; a bug that none of them sees is a failure.
     Mutants(mutants::Mutants),
 }
 

@@ -1,11 +1,11 @@
-//! `quipu-sim mutants`: plants bugs of history, and demands that a claim sees each.
+//! `quipu-sim mutants`: plants bugs of history, and demands that a claim or a transcript sees each.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::mutants::{self, Kill, Mutant, Table, Workshop};
+use crate::mutants::{self, Kill, Mutant, Row, Table, Workshop};
 
 /// Which bugs, and how hard to look for them.
 #[derive(Debug, Args)]
@@ -28,6 +28,12 @@ pub struct Mutants {
     /// What they are drawn by, such as the name of a commit: the same text draws the same bugs.
     #[arg(long, value_name = "TEXT", requires = "drawn")]
     by: Option<String>,
+    /// Sweep seeds for those, too, whose heads say that only transcripts see them.
+    #[arg(long)]
+    sweep: bool,
+    /// Only look whether the sources compile with each of them.
+    #[arg(long, conflicts_with_all = ["limit", "from", "sweep"])]
+    check: bool,
     /// The root of the sources [default: the one this is run in].
     #[arg(long, value_name = "DIR")]
     sources: Option<PathBuf>,
@@ -42,8 +48,12 @@ impl Mutants {
             _ => mutants::named(&root, &self.ids)?,
         };
         let jobs = self.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
-        let options = mutants::Options { from: self.from, limit: self.limit, jobs: jobs.unwrap_or(1).max(1) };
+        let jobs = jobs.unwrap_or(1).max(1);
+        let options = mutants::Options { from: self.from, limit: self.limit, jobs, sweep: self.sweep };
         let workshop = Workshop::open(&root, &root.join("target/mutants"))?;
+        if self.check {
+            return Ok(check_all(&chosen, &workshop, jobs));
+        }
         Ok(judge_all(chosen, &workshop, &options))
     }
 }
@@ -57,22 +67,34 @@ fn judge_all(chosen: Vec<Mutant>, workshop: &Workshop, options: &mutants::Option
         println!("{}", table.row(&row));
         // Each takes a minute: a pipe should see it when it is there. If it is closed, the last line says so.
         let _ = std::io::stdout().flush();
-        match row.outcome {
-            Ok(Kill { others, .. }) if others.is_empty() => {}
-            Ok(Kill { others, .. }) => {
-                remarks.push(format!("{}: before, {} broke", row.mutant.id, others.join(" ")));
-            }
-            Err(why) => {
-                good = false;
-                // Somebody who waits for the rest may already look into it.
-                eprintln!("{}: {why}", row.mutant.id);
-                remarks.push(format!("{}: {why}", row.mutant.id));
-            }
+        good &= row.is_seen();
+        for remark in remarks_on(&row) {
+            // Somebody who waits for the rest may already look into it.
+            eprintln!("{remark}");
+            remarks.push(remark);
         }
     }
     remarks.iter().for_each(|remark| println!("{remark}"));
     println!("{}", table.foot());
     good
+}
+
+fn remarks_on(row: &Row) -> Vec<String> {
+    let id = &row.mutant.id;
+    let of_kill = |kill: &Kill| match kill {
+        Kill::Seed { others, .. } if others.is_empty() => None,
+        Kill::Seed { others, .. } => Some(format!("{id}: before, {} broke", others.join(" "))),
+        Kill::Transcript { name, how } => Some(format!("{id}: in {name}, {how}")),
+    };
+    let missed = row.missed.iter().map(|why| format!("{id}: {why}"));
+    row.kills.iter().filter_map(of_kill).chain(missed).collect()
+}
+
+fn check_all(chosen: &[Mutant], workshop: &Workshop, jobs: usize) -> bool {
+    let wrong = mutants::check_types(chosen, workshop, jobs);
+    wrong.iter().for_each(|why| println!("{why}"));
+    println!("checks: {} passed, {} failed, 0 skipped", chosen.len() - wrong.len(), wrong.len());
+    wrong.is_empty()
 }
 
 /// The directory itself, or the nearest above it that has seeded bugs.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::claims;
 use crate::plan::brokers::Brokers;
+use crate::scenarios::Scenario;
 
 /// What a head may say. What comes before `here` it must.
 const KEYS: [&str; 10] =
@@ -23,8 +24,12 @@ pub struct Mutant {
     pub checkers: Vec<String>,
     /// What a panic must say to count as seen by P1. None: any panic counts, if P1 is named at all.
     pub panics: Vec<String>,
-    /// No claim has seen it yet, as far as is known: a hole to be closed, which would fail whatever runs by chance.
+    /// Transcripts that come out otherwise with it.
+    pub scenarios: Vec<String>,
+    /// Nobody has seen it yet, as far as is known: a hole to be closed, which would fail whatever runs by chance.
     pub unseen: bool,
+    /// Its transcripts alone see it: seeds were swept in vain.
+    pub in_vain: bool,
     /// How many brokers the plans have that are to show it.
     pub brokers: Brokers,
     /// The files that it changes.
@@ -49,8 +54,7 @@ impl Mutant {
         if let Some(missing) = KEYS[..NEEDED].iter().find(|key| !said.contains_key(**key)) {
             return Err(wrong(format!("its head says nothing of `{missing}`: write `# {missing}: ..`")));
         }
-        let checkers: Vec<String> =
-            said["checkers"].iter().flat_map(|all| all.split_whitespace()).map(str::to_string).collect();
+        let checkers = words(&said, "checkers");
         let claims = claims::names();
         if let Some(unknown) = checkers.iter().find(|checker| !claims.contains(checker.as_str())) {
             let claims: Vec<&str> = claims.into_iter().collect();
@@ -61,13 +65,21 @@ impl Mutant {
         if checkers.is_empty() || files.is_empty() {
             return Err(wrong("it names no claim, or changes nothing".into()));
         }
+        let scenarios = words(&said, "scenario");
+        let (unseen, in_vain) = (said.contains_key("unseen"), said.contains_key("sweep"));
+        if in_vain && (unseen || scenarios.is_empty()) {
+            return Err(wrong("`sweep` is for what a transcript sees: name it as `scenario`".into()));
+        }
         let panics = said.remove("panic").unwrap_or_default();
         let (id, name, path) = (id.to_string(), name.to_string(), PathBuf::new());
-        // What a scenario shows, sweeps have not.
-        let unseen = said.contains_key("unseen") || said.contains_key("scenario");
         let brokers = said.get("brokers").and_then(|all| all.first()).map(|word| word.parse().map_err(wrong));
         let brokers = brokers.transpose()?.unwrap_or_default();
-        Ok(Mutant { id, name, checkers, panics, unseen, brokers, files, path })
+        Ok(Mutant { id, name, checkers, panics, scenarios, unseen, in_vain, brokers, files, path })
+    }
+
+    /// Whether seeds are swept for it, where nobody asks for that: not if transcripts are played and no seed is known to show it.
+    pub(super) fn is_swept(&self) -> bool {
+        self.scenarios.is_empty() || !(self.unseen || self.in_vain)
     }
 
     /// Whether a claim that broke was meant to.
@@ -75,6 +87,11 @@ impl Mutant {
         let words = self.panics.is_empty() || self.panics.iter().any(|words| story.contains(words));
         self.checkers.iter().any(|checker| checker == claim) && (claim != "P1" || words)
     }
+}
+
+/// The words of all lines of a key.
+fn words(said: &BTreeMap<&str, Vec<String>>, key: &str) -> Vec<String> {
+    said.get(key).into_iter().flatten().flat_map(|all| all.split_whitespace()).map(str::to_string).collect()
 }
 
 /// What the lines before the first change say: `# key: text`, and more of the text in lines that are set in.
@@ -109,13 +126,30 @@ pub(super) fn all(root: &Path) -> Result<Vec<Mutant>, String> {
     for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|ends| ends == "patch") {
-            all.push(Mutant::read(&path)?);
+            let mutant = Mutant::read(&path)?;
+            for name in &mutant.scenarios {
+                Scenario::named(root, name).map_err(|why| format!("{}: {why}", path.display()))?;
+            }
+            all.push(mutant);
         }
     }
     all.sort_by(|a, b| a.id.cmp(&b.id));
     match all.windows(2).find(|pair| pair[0].id == pair[1].id) {
         Some(pair) => Err(format!("there are two patches with the id {}", pair[0].id)),
         None => Ok(all),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod for_tests {
+    use super::*;
+
+    /// One that these claims are meant to see.
+    pub(in crate::mutants) fn meant(id: &str, checkers: &[&str]) -> Mutant {
+        let head = "# source: x\n# cause: x\n# symptom: x\n";
+        let change = "diff --git a/x b/x\n--- a/x\n+++ b/x\n";
+        let text = format!("{head}# checkers: {}\n{change}", checkers.join(" "));
+        Mutant::parse(&format!("{id}-a-name"), &text).expect("a seeded bug")
     }
 }
 
@@ -146,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn a_head_says_which_transcripts_see_it_and_whether_seeds_are_swept_for_it() {
+        let told =
+            |more: &str| parse(&format!("{HEAD}# checkers: S1\n{more}"), CHANGE).expect("a seeded bug");
+        let both = told("# scenario: figure-8 vote\n# scenario: commit\n");
+        assert_eq!(both.scenarios, ["figure-8", "vote", "commit"]);
+        assert!(both.is_swept() && !both.in_vain && !both.unseen);
+        let alone = told("# scenario: figure-8\n# sweep: not in 1,000 seeds, it takes five\n");
+        assert!(alone.in_vain && !alone.is_swept() && !alone.unseen);
+        // Somebody who names one that nobody has seen wants to know; whoever plays a transcript knows by that.
+        assert!(told("# unseen: not in 9 seeds\n").is_swept());
+        assert!(!told("# unseen: not in 9 seeds\n# scenario: vote\n").is_swept());
+    }
+
+    #[test]
     fn a_head_that_lacks_something_or_names_what_is_not_there_is_refused() {
         let refused = |head: &str, change: &str, why: &str| {
             let told = parse(head, change).expect_err(why);
@@ -157,6 +205,13 @@ mod tests {
         refused(&format!("{HEAD}# checkers: S1\n"), "", "changes nothing");
         refused(&format!("{HEAD}# chekers: S1\n"), CHANGE, "begins with none of");
         refused(&format!("{HEAD}# checkers: S1\n# brokers: 4\n"), CHANGE, "4 brokers");
+        let vain = "# sweep: not in 9 seeds\n";
+        refused(&format!("{HEAD}# checkers: S1\n{vain}"), CHANGE, "name it as `scenario`");
+        refused(
+            &format!("{HEAD}# checkers: S1\n# scenario: x\n# unseen: y\n{vain}"),
+            CHANGE,
+            "`sweep` is for",
+        );
         refused("source: a list\n", CHANGE, "does not begin with `# `");
         assert!(Mutant::parse("nameless", CHANGE).is_err_and(|why| why.contains("ID-NAME.patch")));
     }

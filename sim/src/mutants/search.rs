@@ -1,16 +1,15 @@
 //! The search for a seed in which a seeded bug shows: on both sides of the pipe between the runner and what it has built.
 
-use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::patch::Mutant;
+use super::pipe;
 use crate::run::run;
 
 /// In how long some seed must come to its end: one that a bug keeps from ending is no proof of anything.
@@ -57,9 +56,8 @@ pub fn serve(mutant: &Mutant, seeds: Range<u64>, jobs: usize) {
                     if broken.as_ref().is_some_and(|b| mutant.intends(&b.claim, &b.story)) {
                         first.fetch_min(seed, Relaxed);
                     }
-                    let line = serde_json::to_string(&Ended { seed, broken }).expect("plain values");
                     // Nobody listens any more: nothing is left to do.
-                    if writeln!(std::io::stdout(), "{line}").is_err() {
+                    if !pipe::tell(&Ended { seed, broken }) {
                         return;
                     }
                 }
@@ -76,40 +74,17 @@ pub(super) fn search(
     jobs: usize,
 ) -> Result<Found, String> {
     let mut command = Command::new(program);
-    command.arg(&mutant.path).args([seeds.start, seeds.end, jobs as u64].map(|n| n.to_string()));
-    listen(command, mutant, PATIENCE)
+    command.arg(&mutant.path).arg("seeds");
+    command.args([seeds.start, seeds.end, jobs as u64].map(|n| n.to_string()));
+    hear(command, mutant, PATIENCE)
 }
 
-fn listen(mut command: Command, mutant: &Mutant, patience: Duration) -> Result<Found, String> {
-    let failed = |e: std::io::Error| format!("a run of seeds: {e}");
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("{:?} does not start: {e}", command.get_program()))?;
-    let pipe = child.stdout.take().expect("it is piped");
-    let (tell, told) = mpsc::channel();
-    std::thread::spawn(move || {
-        BufReader::new(pipe).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
-    });
+fn hear(command: Command, mutant: &Mutant, patience: Duration) -> Result<Found, String> {
     let mut found = Found::default();
-    loop {
-        match told.recv_timeout(patience) {
-            Ok(line) => {
-                let ended = serde_json::from_str(&line).map_err(|e| format!("{line}: {e}"));
-                found.note(mutant, ended?);
-            }
-            Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                child.kill().and_then(|()| child.wait()).map_err(failed)?;
-                let seconds = patience.as_secs();
-                return found.or(format!("no seed came to its end in {seconds} s"));
-            }
-        }
+    match pipe::listen(command, patience, |ended| found.note(mutant, ended)) {
+        Ok(()) => Ok(found),
+        Err(why) => found.or(format!("in a run of seeds, {why}")),
     }
-    let status = child.wait().map_err(failed)?;
-    if status.success() { Ok(found) } else { found.or(format!("a run of seeds ended with {status}")) }
 }
 
 impl Found {
@@ -131,29 +106,13 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::brokers::Brokers;
-    use std::path::PathBuf;
-
-    fn mutant() -> Mutant {
-        let text = String::new;
-        let checkers = vec!["S1".to_string()];
-        Mutant {
-            id: text(),
-            name: text(),
-            checkers,
-            panics: vec![],
-            unseen: false,
-            brokers: Brokers::One,
-            files: vec![],
-            path: PathBuf::new(),
-        }
-    }
+    use crate::mutants::patch::for_tests::meant;
 
     /// What comes of a program that prints these lines and then does this.
     fn heard(lines: &[&str], then: &str) -> Result<Found, String> {
         let mut program = Command::new("sh");
         program.args(["-c", &format!("printf '%s\\n' '{}'; {then}", lines.join("' '"))]);
-        listen(program, &mutant(), Duration::from_millis(500))
+        hear(program, &meant("C01", &["S1"]), Duration::from_millis(500))
     }
 
     fn line(seed: u64, claim: &str) -> String {
@@ -174,7 +133,7 @@ mod tests {
     fn a_program_that_fails_hangs_or_talks_nonsense_proves_nothing() {
         let quiet = r#"{"seed":0,"broken":null}"#;
         assert!(heard(&[quiet], "exit 3").is_err_and(|why| why.contains("ended with")));
-        assert!(heard(&[quiet], "exec sleep 30").is_err_and(|why| why.contains("came to its end")));
+        assert!(heard(&[quiet], "exec sleep 30").is_err_and(|why| why.contains("nothing came to its end")));
         assert!(heard(&["what?"], "true").is_err_and(|why| why.contains("what?")));
         let seen = heard(&[&line(3, "S1")], "exec sleep 30").expect("it was seen before");
         assert_eq!(seen.seen.map(|(seed, _)| seed), Some(3));

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::patch::Mutant;
 
-/// The program that is built: it runs seeds until a claim breaks that is meant to.
+/// The program that is built: it plays transcripts, and runs seeds until a claim breaks that is meant to.
 const PROGRAM: &str = "until_broken";
 
 /// A copy of the sources, as they are.
@@ -28,6 +28,11 @@ impl Workshop {
         workshop.clear(&workshop.tree, &names)?;
         names.iter().try_for_each(|name| workshop.restore(name))?;
         Ok(workshop)
+    }
+
+    /// The root of the sources that it is a copy of.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     fn sources(&self) -> Result<BTreeSet<PathBuf>, String> {
@@ -100,23 +105,38 @@ impl Workshop {
         built
     }
 
+    /// Plants bugs that touch different files, type-checks the sources, and takes the bugs out again.
+    pub(super) fn check(&self, mutants: &[&Mutant], jobs: usize) -> Result<(), String> {
+        let planted = mutants.iter().try_for_each(|mutant| self.plant(mutant));
+        let checked = planted.and_then(|()| self.cargo("check", jobs));
+        mutants.iter().try_for_each(|mutant| self.uproot(mutant))?;
+        checked
+    }
+
     fn compile(&self, jobs: usize) -> Result<PathBuf, String> {
+        self.cargo("build", jobs)?;
+        Ok(self.target.join("sim/examples").join(PROGRAM))
+    }
+
+    /// `cargo build` or `cargo check`. The error is the compiler's first.
+    fn cargo(&self, verb: &str, jobs: usize) -> Result<(), String> {
         let built = Command::new("cargo")
-            .args(["build", "--quiet", "--locked", "--profile", "sim", "-p", "quipu-sim"])
-            .args(["--example", PROGRAM, "--jobs", &jobs.to_string()])
+            .args([verb, "--quiet", "--locked", "--message-format", "short"])
+            .args(["--profile", "sim", "-p", "quipu-sim", "--example", PROGRAM])
+            .args(["--jobs", &jobs.to_string()])
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_INCREMENTAL", "1")
             // Small units: a bug changes few of them.
             .env("CARGO_PROFILE_SIM_CODEGEN_UNITS", "256")
             .output()
-            .map_err(|e| format!("cargo build: {e}"))?;
-        if !built.status.success() {
-            let errors = String::from_utf8_lossy(&built.stderr).into_owned();
-            let errors: Vec<&str> = errors.lines().filter(|l| l.contains("error")).take(5).collect();
-            return Err(format!("it does not build: {}", errors.join("; ")));
+            .map_err(|e| format!("cargo {verb}: {e}"))?;
+        if built.status.success() {
+            return Ok(());
         }
-        Ok(self.target.join("sim/examples").join(PROGRAM))
+        let said = String::from_utf8_lossy(&built.stderr).into_owned();
+        let first = said.lines().find(|line| line.contains("error")).or(said.lines().last());
+        Err(format!("it does not build: {}", first.unwrap_or("cargo does not say why")))
     }
 }
 

@@ -1,124 +1,66 @@
-//! Scenarios: each file of tests/scenarios says what is done to one broker and everything that happened, each of
-//! tests/scenarios/cluster what is done to several and what of it is worth telling.
+//! Scenarios: each transcript comes out as it is written.
 //!
-//! A file has a heading, then blocks: lines of commands, `----`, and what happened. With `SCENARIOS_REWRITE=1` the test writes
-//! what happens now into the files; the difference is then read like any other.
-
-mod cluster;
-mod commands;
-mod given;
-mod requests;
-mod shown;
-mod stage;
+//! With `SCENARIOS_REWRITE=1` the test writes what happens now into the files; the difference is then read like any other.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cluster::Cluster;
-use stage::Stage;
+use quipu_sim::scenarios::{Cast, Departure, Scenario};
 
-/// Plays a file: its text with what happens now in place of what happened.
-fn play(text: &str, mut perform: impl FnMut(&str) -> Vec<String>) -> String {
-    let mut out = String::new();
-    let mut commands: Vec<&str> = Vec::new();
-    let mut recorded = false;
-    for line in text.lines() {
-        match line {
-            "----" => {
-                out.push_str("----\n");
-                for command in commands.drain(..) {
-                    // Read only where a test fails: how far it came.
-                    println!("{command}");
-                    for told in perform(command) {
-                        println!("    {told}");
-                        out.push_str(&format!("{told}\n"));
-                    }
-                }
-                recorded = true;
-            }
-            // What happened then ends with an empty line.
-            "" => {
-                out.push('\n');
-                recorded = false;
-            }
-            _ if recorded => {}
-            comment if comment.starts_with('#') => out.push_str(&format!("{comment}\n")),
-            command => {
-                commands.push(command);
-                out.push_str(&format!("{command}\n"));
-            }
-        }
-    }
-    out
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
 }
 
-fn files(of: &str) -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(of);
-    let mut files: Vec<PathBuf> = fs::read_dir(dir)
-        .expect("the scenarios")
-        .map(|entry| entry.expect("a file").path())
-        .filter(|path| path.extension().is_some_and(|e| e == "txt"))
-        .collect();
-    files.sort();
-    files
+/// Plays all of a kind, and says where what happens now is not what happened; or writes it there. One that cannot be played to its
+/// end does not keep the rest from it.
+fn compare(cast: Cast, at_least: usize) {
+    let scenarios = Scenario::all(root(), cast).expect("the scenarios");
+    assert!(scenarios.len() >= at_least, "there are scenarios to play");
+    let wrong: Vec<String> = scenarios.iter().filter_map(|scenario| differs(scenario).err()).collect();
+    assert!(wrong.is_empty(), "{} of {} scenarios:\n{}", wrong.len(), scenarios.len(), wrong.join("\n"));
 }
 
-/// Plays files, and says where what happens now is not what happened; or writes it there.
-fn compare(files: &[PathBuf], play: impl Fn(&str) -> String) {
-    let wrong: Vec<String> = files.iter().filter_map(|path| differs(path, &play).err()).collect();
-    assert!(wrong.is_empty(), "{} of {} scenarios:\n{}", wrong.len(), files.len(), wrong.join("\n"));
-}
-
-/// What is other in one file. One that cannot be played to its end does not keep the rest from it.
-fn differs(path: &Path, play: impl Fn(&str) -> String) -> Result<(), String> {
-    println!("{}", path.display());
-    let name = path.file_name().unwrap_or_default().display();
-    let wrote = fs::read_to_string(path).expect("a scenario");
-    let now = catch_unwind(AssertUnwindSafe(|| play(&wrote))).map_err(|why| {
-        let text = why.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(why.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-        format!("{name}: {text}")
-    })?;
+fn differs(scenario: &Scenario) -> Result<(), String> {
+    println!("{}", scenario.path.display());
+    // Read only where a test fails: how far it came.
+    let heard = |line: &str| println!("{line}");
+    let departs = |departure: Departure| format!("{}: {departure}", scenario.name);
     if std::env::var_os("SCENARIOS_REWRITE").is_some() {
-        fs::write(path, &now).expect("the scenario can be written");
+        let now = scenario.play(heard).map_err(departs)?;
+        fs::write(&scenario.path, now).expect("the scenario can be written");
         return Ok(());
     }
-    match wrote.lines().zip(now.lines()).enumerate().find(|(_, (was, is))| was != is) {
-        Some((line, (was, is))) => Err(format!("{name}:{}: it was\n  {was}\nand is now\n  {is}", line + 1)),
-        None if wrote.lines().count() != now.lines().count() => Err(format!("{name}: another end")),
-        None => Ok(()),
-    }
-}
-
-fn alone(text: &str) -> String {
-    let mut stage = Stage::default();
-    play(text, |line| stage.perform(line))
-}
-
-fn among(text: &str) -> String {
-    let mut cluster = Cluster::new(0, Vec::new());
-    play(text, |line| cluster.perform(line))
+    scenario.departure(heard).map_or(Ok(()), |departure| Err(departs(departure)))
 }
 
 #[test]
 fn every_scenario_happens_as_it_is_written() {
-    let files = files("scenarios");
-    assert!(files.len() >= 4, "there are scenarios to play");
-    compare(&files, alone);
+    compare(Cast::Alone, 4);
 }
 
 #[test]
 fn every_scenario_of_several_brokers_happens_as_it_is_written() {
-    let files = files("scenarios/cluster");
-    assert!(files.len() >= 29, "there are scenarios to play");
-    compare(&files, among);
+    compare(Cast::Cluster, 31);
 }
 
 #[test]
 fn a_scenario_that_goes_otherwise_is_seen() {
-    let text = "start\n----\nit sleeps\n\n";
-    assert_ne!(alone(text), text);
-    let text = "cluster 3\n----\n1 | leads everything\n\n";
-    assert_ne!(among(text), text);
+    let of = |text: &str, cast| Scenario { name: "x".into(), path: "x.txt".into(), text: text.into(), cast };
+    for (text, cast) in [
+        ("start\n----\nit sleeps\n\n", Cast::Alone),
+        ("cluster 3\n----\n1 | leads everything\n\n", Cast::Cluster),
+    ] {
+        let departure = of(text, cast).departure(|_| {});
+        assert!(matches!(departure, Some(Departure::Differs { line: 3, .. })), "{departure:?}");
+    }
+    let departure = of("dance\n----\n\n", Cast::Cluster).departure(|_| {});
+    assert!(matches!(departure, Some(Departure::Stuck { .. })), "{departure:?}");
+}
+
+#[test]
+fn a_scenario_is_found_by_its_name_whoever_plays_it() {
+    let cast = |name: &str| Scenario::named(root(), name).map(|scenario| scenario.cast);
+    assert_eq!(cast("figure-8"), Ok(Cast::Cluster));
+    assert_eq!(cast("recovery"), Ok(Cast::Alone));
+    assert!(cast("figure-9").is_err_and(|why| why.contains("no transcript figure-9.txt in tests/scenarios")));
 }

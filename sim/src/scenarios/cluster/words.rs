@@ -47,7 +47,7 @@ pub(super) fn kind(message: &PeerMessage) -> &'static str {
 }
 
 fn diverges(answer: &ReplicaAnswer<Carried>) -> bool {
-    answer.partitions.iter().any(|(_, partition)| matches!(partition.news, News::Diverging(_)))
+    answer.partitions.iter().any(|(_, partition)| matches!(partition.news, News::Diverging(..)))
 }
 
 /// What it says.
@@ -72,25 +72,8 @@ pub(super) fn message(message: &PeerMessage) -> String {
             });
             format!("{name}{}", each.collect::<String>())
         }
-        PeerMessage::ReplicaAnswer(answer) => {
-            let each = answer.partitions.iter().map(|(log, answer)| format!(": {}", news(log, answer)));
-            format!("{name}{}", each.collect::<String>())
-        }
-        PeerMessage::ReplicaFetch(fetch) => {
-            let each = fetch.partitions.iter().map(|(log, at)| {
-                format!(": {} in leader epoch {}, {}", place(log), at.epoch, replica_tip(at.tip))
-            });
-            format!("{name}{}", each.collect::<String>())
-        }
-        PeerMessage::ReplicaFlushed(flushed) => {
-            let each = flushed.logs.iter().map(|told| {
-                let start = match told.start.0 {
-                    0 => String::new(),
-                    start => format!(", it starts at {start}"),
-                };
-                format!(": {} to {}{start}", place(&told.log), told.flushed)
-            });
-            format!("{name}{}", each.collect::<String>())
+        PeerMessage::ReplicaAnswer(_) | PeerMessage::ReplicaFetch(_) | PeerMessage::ReplicaFlushed(_) => {
+            format!("{name}{}", of_replicas(message))
         }
         PeerMessage::Forwarded { outcome: Outcome::NotController, .. } => {
             format!("{name}: not answered, another broker is the active controller now")
@@ -102,6 +85,32 @@ pub(super) fn message(message: &PeerMessage) -> String {
         | PeerMessage::FromController(_)
         | PeerMessage::Forward { .. }
         | PeerMessage::Forwarded { outcome: Outcome::Answer(_), .. } => name.to_string(),
+    }
+}
+
+fn of_replicas(message: &PeerMessage) -> String {
+    match message {
+        PeerMessage::ReplicaAnswer(answer) => {
+            let each = answer.partitions.iter().map(|(log, answer)| format!(": {}", news(log, answer)));
+            each.collect()
+        }
+        PeerMessage::ReplicaFetch(fetch) => {
+            let each = fetch.partitions.iter().map(|(log, at)| {
+                format!(": {} in leader epoch {}, {}", place(log), at.epoch, replica_tip(at.tip))
+            });
+            each.collect()
+        }
+        PeerMessage::ReplicaFlushed(flushed) => {
+            let each = flushed.logs.iter().map(|told| {
+                let start = match told.start.0 {
+                    0 => String::new(),
+                    start => format!(", it starts at {start}"),
+                };
+                format!(": {} to {}{start}", place(&told.log), told.flushed)
+            });
+            each.collect()
+        }
+        _ => String::new(),
     }
 }
 
@@ -137,7 +146,8 @@ fn news(log: &LogId, answer: &PartitionAnswer<Carried>) -> String {
         News::Records { records: carried, high, .. } => {
             format!("{}high watermark {high}", records(&carried.batches))
         }
-        News::Diverging(agreed) => {
+        // `..`: with a seeded bug (A10) it says more.
+        News::Diverging(agreed, ..) => {
             format!("they may agree up to {} of epoch {}", agreed.end, agreed.epoch)
         }
         News::Restart(at) => format!("begins at {at}"),

@@ -20,14 +20,14 @@ fn name(broker: &Broker, log: LogId) -> String {
 }
 
 /// A log that a start has found.
-pub(crate) fn found(log: &RecoveredLog) -> String {
+pub(super) fn found(log: &RecoveredLog) -> String {
     let what = if log.log == LogId::METADATA { "the metadata log" } else { "a log" };
     let damage = log.damage.as_ref().map(|_| ", DAMAGED").unwrap_or_default();
     format!("found: {what} from {} to {}, {} segments{damage}", log.start, log.end, log.segments.len())
 }
 
 /// Something that the machine orders the disk to do.
-pub(crate) fn ordered(broker: &Broker, op: &StoreOp) -> String {
+pub(super) fn ordered(broker: &Broker, op: &StoreOp) -> String {
     match op {
         StoreOp::Create { name, log, .. } => format!("disk: create {name}-{}", log.partition),
         StoreOp::Append { log, batches, roll } => {
@@ -55,7 +55,7 @@ pub(crate) fn ordered(broker: &Broker, op: &StoreOp) -> String {
 }
 
 /// What a round came to.
-pub(crate) fn round(result: &Result<Stored, String>) -> String {
+pub(super) fn round(result: &Result<Stored, String>) -> String {
     match result {
         Ok(stored) if stored.failed.is_empty() => "disk: everything is synced".into(),
         Ok(stored) => {
@@ -67,7 +67,7 @@ pub(crate) fn round(result: &Result<Stored, String>) -> String {
 }
 
 /// Something that the machine says.
-pub(crate) fn note(broker: &Broker, note: &Note) -> Option<String> {
+pub(super) fn note(broker: &Broker, note: &Note) -> Option<String> {
     Some(match note {
         Note::Ready => "it is ready".into(),
         Note::Warn(text) => format!("warning: {text}"),
@@ -82,7 +82,7 @@ fn code(code: ErrorCode) -> String {
 }
 
 /// An answer, in a line.
-pub(crate) fn answer(response: &Response) -> String {
+pub(super) fn answer(response: &Response) -> String {
     match response {
         Response::Produce(r) => {
             let part = &r.responses[0].partition_responses[0];

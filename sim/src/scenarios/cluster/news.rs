@@ -12,7 +12,7 @@ use quipu_core::quorum::messages::{Answer, Body, Message, Question, Vote};
 use quipu_core::storage::ops::StoreOp;
 
 use super::network::Letter;
-use crate::shown;
+use crate::scenarios::shown;
 
 /// Notes that say what is told from the metadata, or from the quorum.
 const TOLD_ELSEWHERE: [&str; 4] =

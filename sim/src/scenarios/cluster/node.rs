@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::disk::SimDisk;
+use crate::watch::Scene;
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::Client;
 use quipu_core::config::{BrokerConfig, Settings};
@@ -9,8 +11,6 @@ use quipu_core::ids::Mark;
 use quipu_core::storage::ops::{Recovered, StoreOp};
 use quipu_core::storage::{FreshIdentity, Store, StoreOptions};
 use quipu_core::time::{Instant, Now, Timestamp};
-use quipu_sim::disk::SimDisk;
-use quipu_sim::watch::Scene;
 
 /// Where scenarios begin, in milliseconds since 1970.
 const BEGAN_MS: i64 = 1_800_000_000_000;

@@ -14,13 +14,13 @@ use quipu_core::wire::messages::offset_fetch::{
 };
 use quipu_core::wire::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 
-use crate::given::Given;
-use crate::requests;
-use crate::stage::Stage;
+use crate::scenarios::given::Given;
+use crate::scenarios::requests;
+use crate::scenarios::stage::Stage;
 
 impl Stage {
     /// Does what a line says: what happened.
-    pub(crate) fn perform(&mut self, line: &str) -> Vec<String> {
+    pub(super) fn perform(&mut self, line: &str) -> Vec<String> {
         let given = Given::read(line);
         match given.words[0] {
             "start" => {

@@ -20,21 +20,21 @@
 use quipu_core::broker::door::{Input, Request};
 use quipu_core::ids::BrokerId;
 use quipu_core::wire::{self, ApiKey};
-use quipu_sim::batch;
-use quipu_sim::disk::SimDisk;
 
 use super::network::{Deed, Which, shortened, told};
 use super::node::Node;
 use super::{Cluster, table};
-use crate::given::Given;
-use crate::requests;
+use crate::batch;
+use crate::disk::SimDisk;
+use crate::scenarios::given::Given;
+use crate::scenarios::requests;
 
 /// Where in a batch its leader epoch is, the highest byte first.
 const EPOCH_AT: u64 = 12;
 
 impl Cluster {
     /// Does what a line says: what happened.
-    pub(crate) fn perform(&mut self, line: &str) -> Vec<String> {
+    pub(in crate::scenarios) fn perform(&mut self, line: &str) -> Vec<String> {
         let loud = line.strip_prefix("quietly ");
         let given = Given::read(loud.unwrap_or(line));
         if !(self.of_machines(&given) || self.of_network(&given) || self.of_clients(&given)) {

@@ -13,10 +13,10 @@ use quipu_core::wire::messages::create_topics::{
 use quipu_core::wire::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use quipu_core::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 
-use crate::given::Given;
+use crate::scenarios::given::Given;
 
 /// A new topic: `create t partitions=3`, or with `replicas=1,2` each of its partitions on those brokers.
-pub(crate) fn create(given: &Given<'_>) -> CreateTopicsRequest {
+pub(super) fn create(given: &Given<'_>) -> CreateTopicsRequest {
     let partitions = given.number("partitions", 1);
     let on = given.list("replicas").map(|broker_ids| {
         let each =
@@ -40,7 +40,7 @@ pub(crate) fn create(given: &Given<'_>) -> CreateTopicsRequest {
 }
 
 /// Records: `produce t a b acks=1`.
-pub(crate) fn produce(given: &Given<'_>, ms: i64) -> Request {
+pub(super) fn produce(given: &Given<'_>, ms: i64) -> Request {
     let mut batch = BatchBuilder::new();
     if let Some(id) = given.named.get("producer") {
         let id = ProducerId(id.parse().expect("a producer id"));
@@ -59,7 +59,7 @@ pub(crate) fn produce(given: &Given<'_>, ms: i64) -> Request {
 }
 
 /// Records back: `fetch t from=0`, or by who knows the leader of an epoch, `epoch=2`.
-pub(crate) fn fetch(given: &Given<'_>) -> Request {
+pub(super) fn fetch(given: &Given<'_>) -> Request {
     let partition = FetchPartition {
         partition: given.number("partition", 0),
         fetch_offset: given.number("from", 0),
@@ -81,7 +81,7 @@ pub(crate) fn fetch(given: &Given<'_>) -> Request {
 }
 
 /// Other replicas: `reassign t replicas=1,3`; without any, what is under way is called off.
-pub(crate) fn reassign(given: &Given<'_>) -> AlterPartitionReassignmentsRequest {
+pub(super) fn reassign(given: &Given<'_>) -> AlterPartitionReassignmentsRequest {
     let partition = ReassignablePartition {
         partition_index: given.number("partition", 0),
         replicas: given.list("replicas"),
@@ -91,7 +91,7 @@ pub(crate) fn reassign(given: &Given<'_>) -> AlterPartitionReassignmentsRequest 
 }
 
 /// An election in a partition: `elect t`, of the preferred leader, or `elect t unclean`.
-pub(crate) fn elect(given: &Given<'_>) -> ElectLeadersRequest {
+pub(super) fn elect(given: &Given<'_>) -> ElectLeadersRequest {
     let partitions = vec![given.number("partition", 0)];
     ElectLeadersRequest {
         election_type: i8::from(given.words.contains(&"unclean")),

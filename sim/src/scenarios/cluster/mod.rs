@@ -18,12 +18,13 @@ use quipu_core::broker::door::{Caller, Effect, Input, Note, Request};
 use quipu_core::exchange::records;
 use quipu_core::ids::{BrokerId, ConnId, LaneId, Mark};
 use quipu_core::storage::ops::StoreOp;
-use quipu_core::wire::ApiKey;
 use quipu_core::wire::dialect::Dialect;
-use quipu_sim::trace::Trace;
-use quipu_sim::watch::Watch;
+use quipu_core::wire::{ApiKey, Response};
 
-use crate::shown;
+use super::departure::Departure;
+use super::shown;
+use crate::trace::Trace;
+use crate::watch::Watch;
 use network::{Letter, Network};
 use news::News;
 use node::{Node, client};
@@ -34,7 +35,7 @@ const STEPS: usize = 100_000;
 const SILENT_MS: i64 = 86_400_000;
 
 /// The brokers and what is between them.
-pub(crate) struct Cluster {
+pub(super) struct Cluster {
     nodes: Vec<Node>,
     network: Network,
     watch: Watch,
@@ -46,7 +47,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// So many machines with empty disks, on which nothing runs.
-    pub(crate) fn new(brokers: usize, configs: Vec<(String, String)>) -> Cluster {
+    pub(super) fn new(brokers: usize, configs: Vec<(String, String)>) -> Cluster {
         let nodes: Vec<Node> = (0..brokers).map(Node::new).collect();
         let disks = nodes.iter().map(|node| node.disk.clone()).collect();
         Cluster {
@@ -195,14 +196,7 @@ impl Cluster {
                 let result = reader.look(log, what, below).map_err(|e| e.to_string());
                 return Some(Input::Looked { lookup, result });
             }
-            Effect::Reply { to, mut response } => {
-                if records::is_on_disk(&response) {
-                    records::fill(&mut response, |range| reader.read(range));
-                }
-                let scene = node.scene(self.watch.damaged[at]).expect("it runs");
-                self.watch.sending(&scene, &response);
-                self.told.push(format!("{} | answer {}: {}", at + 1, to.seq, shown::answer(&response)));
-            }
+            Effect::Reply { to, response } => self.reply(at, to, response),
             Effect::Close { reason, .. } => {
                 self.told.push(format!("{} | the connection is closed: {reason}", at + 1));
             }
@@ -230,16 +224,30 @@ impl Cluster {
         }
     }
 
+    fn reply(&mut self, at: usize, to: Caller, mut response: Response) {
+        let node = &self.nodes[at];
+        if let Some(process) = &node.process
+            && records::is_on_disk(&response)
+        {
+            let reader = process.store.reader();
+            records::fill(&mut response, |range| reader.read(range));
+        }
+        let scene = node.scene(self.watch.damaged[at]).expect("it runs");
+        self.watch.sending(&scene, &response);
+        self.told.push(format!("{} | answer {}: {}", at + 1, to.seq, shown::answer(&response)));
+    }
+
     /// Nothing that must hold is broken.
     fn judge(&self) {
+        let broke = |claim: &str, story: String| Departure::Broke { claim: claim.to_string(), story }.raise();
         if let Some(broken) = &self.watch.broken {
-            panic!("claim {}, {}, does not hold: {}", broken.claim, broken.says, broken.story);
+            broke(&format!("claim {}, {},", broken.claim, broken.says), broken.story.clone());
         }
         if let Err(story) = prefixes::agree(&self.watch) {
-            panic!("what is committed is not the same everywhere: {story}");
+            broke("that what is committed is the same everywhere", story);
         }
         if let Err(story) = prefixes::are_whole(&self.watch, self.news.partitions()) {
-            panic!("who is in sync or eligible lacks something: {story}");
+            broke("that who is in sync or eligible lacks nothing", story);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use crate::disk::SimDisk;
 use quipu_core::broker::Broker;
 use quipu_core::broker::door::{Caller, Client, Effect, Input, Request};
 use quipu_core::config::{BrokerConfig, Settings};
@@ -13,19 +14,18 @@ use quipu_core::storage::{FreshIdentity, Store, StoreOptions};
 use quipu_core::time::{Instant, Now, Timestamp};
 use quipu_core::wire::dialect::Dialect;
 use quipu_core::wire::{self, ApiKey, Response};
-use quipu_sim::disk::SimDisk;
 
-use crate::shown;
+use crate::scenarios::shown;
 
 /// Where scenarios begin, in milliseconds since 1970.
 const BEGAN_MS: i64 = 1_800_000_000_000;
 
 /// A broker, a disk, and time.
-pub(crate) struct Stage {
-    pub(crate) disk: SimDisk,
-    pub(crate) ms: i64,
-    pub(crate) process: Option<Process>,
-    pub(crate) told: Vec<String>,
+pub(super) struct Stage {
+    pub(super) disk: SimDisk,
+    pub(super) ms: i64,
+    pub(super) process: Option<Process>,
+    pub(super) told: Vec<String>,
     /// The member ids that answers told, by the answer's number: `@2` in commands.
     members: BTreeMap<u64, String>,
     asked: u64,
@@ -33,8 +33,8 @@ pub(crate) struct Stage {
 }
 
 /// The broker's process.
-pub(crate) struct Process {
-    pub(crate) broker: Broker,
+pub(super) struct Process {
+    pub(super) broker: Broker,
     store: Store<SimDisk>,
     queue: Vec<(Mark, StoreOp)>,
     inputs: VecDeque<Input>,
@@ -61,7 +61,7 @@ impl Stage {
     }
 
     /// Starts the process, with these configs.
-    pub(crate) fn start(&mut self, configs: &[(&str, &str)]) {
+    pub(super) fn start(&mut self, configs: &[(&str, &str)]) {
         let fresh = FreshIdentity {
             cluster_id: None,
             new_cluster_id: "c2NlbmFyaW8tY2x1c3Rlcg".into(),
@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Asks something, as version `version` of the API has it.
-    pub(crate) fn ask(&mut self, request: Request, key: ApiKey, version: i16) {
+    pub(super) fn ask(&mut self, request: Request, key: ApiKey, version: i16) {
         self.asked += 1;
         let to = Caller { conn: ConnId(1), seq: self.asked };
         let from = Client {
@@ -98,14 +98,14 @@ impl Stage {
     }
 
     /// Asks something that is no produce.
-    pub(crate) fn call(&mut self, request: impl Into<wire::Request>) {
+    pub(super) fn call(&mut self, request: impl Into<wire::Request>) {
         let request = request.into();
         let key = request.key();
         self.ask(Request::Api(request), key, *key.advertised().end());
     }
 
     /// A member id: as it stands, or the one that answer `@n` told.
-    pub(crate) fn member(&self, word: &str) -> String {
+    pub(super) fn member(&self, word: &str) -> String {
         match word.strip_prefix('@').and_then(|n| n.parse().ok()) {
             Some(answer) => self.members.get(&answer).expect("an answer that told a member id").clone(),
             None => word.to_string(),
@@ -113,7 +113,7 @@ impl Stage {
     }
 
     /// The disk does everything it was told to.
-    pub(crate) fn round(&mut self) {
+    pub(super) fn round(&mut self) {
         let Some(process) = &mut self.process else { return };
         if process.queue.is_empty() {
             return self.told.push("nothing is to be written".into());
@@ -126,7 +126,7 @@ impl Stage {
     }
 
     /// Time passes, and the machine is woken when it wants to be.
-    pub(crate) fn pass(&mut self, ms: i64) {
+    pub(super) fn pass(&mut self, ms: i64) {
         let until = self.ms + ms;
         while let Some(at) = self.process.as_ref().and_then(|p| p.broker.next_wake()) {
             let wake_ms = (at.0.saturating_sub(1_000_000)).div_ceil(1000) as i64;
@@ -140,7 +140,7 @@ impl Stage {
     }
 
     /// Steps the machine, and tells what comes out.
-    pub(crate) fn step(&mut self, input: Input) {
+    pub(super) fn step(&mut self, input: Input) {
         let now = self.now();
         let Some(process) = &mut self.process else { return };
         process.inputs.push_back(input);

@@ -1,10 +1,10 @@
 //! That brokers call the same records of a partition committed, and that all who are in sync have them.
 
+use crate::batch::Written;
+use crate::ghost::GhostLog;
+use crate::watch::Watch;
 use quipu_core::cluster::partition::PartitionState;
 use quipu_core::ids::LogId;
-use quipu_sim::batch::Written;
-use quipu_sim::ghost::GhostLog;
-use quipu_sim::watch::Watch;
 
 /// Compares every log with the same one of every other broker, up to where both call it committed. Of the metadata the simulator's
 /// claims M1 and M4 say more.
