@@ -142,7 +142,10 @@ impl World {
                 self.network.set_cut(&mut self.agenda, user, server, false);
                 self.network.set_cut(&mut self.agenda, server, user, false);
             }
-            Fault::Storm { .. } => self.network.set_weather(self.plan.weather.clone()),
+            // Once all is healed the weather is fair, and stays so.
+            Fault::Storm { .. } if self.phase == Phase::Load => {
+                self.network.set_weather(self.plan.weather.clone());
+            }
             Fault::KillUser { user, .. } if self.is_resting_or_loading() && !self.users[user].is_up() => {
                 self.with_user(user, |user, outside| user.start(outside));
             }
