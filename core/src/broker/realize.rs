@@ -131,6 +131,7 @@ impl Broker {
             self.topic_configs.insert(id, Arc::new(TopicConfig::resolve(&self.config, &topic.configs)));
             self.rules_stale = true;
         }
+        self.throttle_changed();
     }
 
     /// The broker's configs have changed, or are known for the first time: every topic's follow.
@@ -147,6 +148,7 @@ impl Broker {
         self.topic_configs =
             own.map(|t| (t.id, Arc::new(TopicConfig::resolve(&self.config, &t.configs)))).collect();
         self.rules_stale = true;
+        self.throttle_changed();
     }
 
     /// Tells the connections how batches are to be checked from now on.

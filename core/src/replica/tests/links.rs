@@ -1,6 +1,6 @@
 //! The two ends of a link alone: what is asked, what is answered, and what is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::node::log_id;
@@ -9,7 +9,7 @@ use crate::replica::asking::{Asking, Limits};
 use crate::replica::messages::{
     Incarnation, News, OnDisk, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch, Tip,
 };
-use crate::replica::serving::{Found, Received, Room, Serving};
+use crate::replica::serving::{Found, Received, Room, Serving, Share};
 use crate::time::Instant;
 
 const LEADER: BrokerId = BrokerId(1);
@@ -26,6 +26,8 @@ struct Link {
     here: BTreeMap<LogId, i64>,
     there: BTreeMap<LogId, i64>,
     high: i64,
+    /// Where the follower is in sync.
+    in_sync: BTreeSet<LogId>,
 }
 
 type Answer = ReplicaAnswer<i64>;
@@ -36,7 +38,15 @@ impl Link {
         (0..logs).for_each(|n| asking.follow(log_id(n)));
         let ends: BTreeMap<LogId, i64> = (0..logs).map(|n| (log_id(n), 0)).collect();
         let serving = Serving::new(Duration::from_millis(500));
-        Link { now: Instant(1_000), asking, serving, here: ends.clone(), there: ends, high: 0 }
+        Link {
+            now: Instant(1_000),
+            asking,
+            serving,
+            here: ends.clone(),
+            there: ends,
+            high: 0,
+            in_sync: BTreeSet::new(),
+        }
     }
 
     fn ask(&mut self) -> Option<ReplicaFetch> {
@@ -52,14 +62,15 @@ impl Link {
     }
 
     fn answer(&mut self) -> Option<Answer> {
-        let (there, high) = (&self.there, self.high);
+        let (there, high, in_sync) = (&self.there, self.high, &self.in_sync);
         self.serving.answer(self.now, FOLLOWER, |log, at, _, room: Room| {
             let all = there[&log] - at.tip.end.0;
             let fits = (room.bytes as i64 / 100).max(i64::from(room.at_least_one));
             let taken = all.min(fits);
             let news = News::Records { records: taken, high: Offset(high), start: Offset(0) };
             let answer = PartitionAnswer { epoch: at.epoch, news };
-            Found { answer, bytes: taken as usize * 100, more: taken < all }
+            let in_sync = in_sync.contains(&log);
+            Found { answer, bytes: taken as usize * 100, more: taken < all, in_sync, quota: Share::None }
         })
     }
 
