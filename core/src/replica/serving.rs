@@ -140,7 +140,9 @@ impl Serving {
         let (until, max_bytes) = session.parked?;
         let incarnation = session.incarnation;
         session.wake(now);
-        let (mut partitions, mut again, mut used) = (Vec::new(), Vec::new(), 0);
+        let (mut partitions, mut used) = (Vec::new(), 0);
+        // Who found no room comes before who had some.
+        let (mut passed_over, mut served) = (Vec::new(), Vec::new());
         let most = max_bytes as usize;
         let left = if session.has_behind() { most / LEFT_TO_CATCH_UP } else { 0 };
         for (in_sync, most) in [(true, most - left), (false, most)] {
@@ -153,8 +155,10 @@ impl Serving {
                     self.turns += 1;
                     session.turn = self.turns;
                 }
-                if found.bytes > 0 || found.more {
-                    again.push(log);
+                if found.bytes > 0 {
+                    served.push(log);
+                } else if found.more {
+                    passed_over.push(log);
                 }
                 if is_news {
                     used += found.bytes;
@@ -162,7 +166,7 @@ impl Serving {
                 }
             }
         }
-        again.into_iter().for_each(|log| session.queue(log));
+        passed_over.into_iter().chain(served).for_each(|log| session.queue(log));
         if partitions.is_empty() && now < until {
             return None;
         }

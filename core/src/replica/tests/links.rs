@@ -140,6 +140,27 @@ fn every_partition_has_its_turn_in_answers_that_are_too_small_for_all() {
 }
 
 #[test]
+fn what_is_in_sync_goes_before_what_catches_up_and_leaves_a_quarter_to_it() {
+    let mut link = Link::new(5);
+    link.in_sync = BTreeSet::from([log_id(3), log_id(4)]);
+    link.turn();
+    (0..3).for_each(|log| link.append(log, 1_000));
+    link.append(4, 2);
+    assert_eq!(link.turn()[0], (log_id(4), 2), "what is in sync does not wait for three answers");
+    link.append(3, 1);
+    link.append(4, 1_000);
+    let mut got = BTreeMap::new();
+    for _ in 0..12 {
+        for (log, records) in link.turn() {
+            *got.entry(log).or_insert(0) += records;
+        }
+    }
+    assert_eq!(got[&log_id(3)], 1);
+    assert!(got[&log_id(4)] >= 12 * 6, "most of each answer: {got:?}");
+    assert!((0..3).all(|log| got[&log_id(log)] >= 8), "a quarter of each, in turn: {got:?}");
+}
+
+#[test]
 fn an_answer_that_is_not_awaited_changes_nothing_and_one_that_is_lost_comes_again() {
     let mut link = Link::new(1);
     link.append(0, 3);
