@@ -115,6 +115,11 @@ impl Throttle {
         }
     }
 
+    /// How many partitions wait.
+    pub(super) fn resting(&self) -> usize {
+        self.resting.len()
+    }
+
     /// When the quota has room for what waits.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         (!self.resting.is_empty()).then(|| self.follower.opens())

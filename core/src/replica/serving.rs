@@ -174,6 +174,11 @@ impl Serving {
         Some(ReplicaAnswer { correlation: session.last, incarnation, resync: false, partitions })
     }
 
+    /// How many partitions wait for the quota, in all fetches.
+    pub fn resting(&self) -> usize {
+        self.sessions.values().map(Session::resting).sum()
+    }
+
     /// A follower is gone for good: nothing is kept of it.
     pub fn forget(&mut self, follower: BrokerId) {
         self.sessions.remove(&follower);

@@ -142,6 +142,11 @@ impl Session {
         self.rest_until = until;
     }
 
+    /// How many partitions wait for the quota.
+    pub(super) fn resting(&self) -> usize {
+        self.resting.len()
+    }
+
     /// Whether a partition waits for the quota.
     pub(super) fn is_resting(&self, log: LogId) -> bool {
         self.resting.contains_key(&log)
