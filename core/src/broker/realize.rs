@@ -19,6 +19,10 @@ impl Broker {
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
         self.learn_cluster(turn, fact);
         self.hear_of_addresses(fact);
+        if matches!(fact, Fact::BrokerUnregistered { broker, incarnation } if self.is(*broker, *incarnation))
+        {
+            self.taken_out(turn);
+        }
         if !self.is_ready() && !self.is_alone() {
             return self.start_once_unfenced(turn);
         }
@@ -64,6 +68,10 @@ impl Broker {
             self.learn_cluster_id(turn, cluster);
         }
         self.addresses_stale = true;
+        let was_registered = before.brokers().get(&self.me).is_some_and(|r| self.is(self.me, r.incarnation));
+        if was_registered && !self.is_registered() {
+            self.taken_out(turn);
+        }
         if !self.is_ready() {
             return self.start_once_unfenced(turn);
         }

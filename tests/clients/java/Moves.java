@@ -28,6 +28,7 @@ final class Moves {
         Check.check("--execute --additional widens the throttle of a move that is under way", Moves::widens);
         Check.check("kafka-leader-election puts the preferred leader of one partition back, and not twice", Moves::electsOne);
         Check.check("kafka-leader-election puts all preferred leaders back", Moves::electsAll);
+        Check.check("kafka-cluster unregister takes out a running broker, but not one that alone has a partition", Moves::unregisters);
     }
 
     static String reassign(String... args) throws Exception {
@@ -190,5 +191,25 @@ final class Moves {
         Check.holds(found, TOPIC + "-1");
         Check.same(leader(0), first == 1 ? 2 : 1, "the leader of the first");
         Check.same(leader(1), second == 1 ? 3 : 1, "the leader of the second");
+    }
+
+    static void unregisters() throws Exception {
+        String[] third = {"unregister", "--bootstrap-server", Check.BROKER, "--id", "3"};
+        Tools.topic("--create", "--topic", TOPIC + "-alone", "--replica-assignment", "3");
+        String refused = Tools.attempt(org.apache.kafka.tools.ClusterTool::main, "", third);
+        Check.same(Tools.Ended.code, 1, "how it ended while broker 3 alone had a topic, which said " + refused);
+        Check.holds(refused, TOPIC + "-alone-0: move that first");
+        Tools.topic("--delete", "--topic", TOPIC + "-alone");
+        Check.holds(Tools.tool(org.apache.kafka.tools.ClusterTool::main, "", third), "Broker 3 is no longer registered.");
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", (Object) Check.BROKER))) {
+            Check.until("two brokers are left", 20, () -> {
+                try {
+                    return admin.describeCluster().nodes().get().stream().map(node -> node.id()).sorted().toList().equals(List.of(1, 2));
+                } catch (Exception error) {
+                    throw new RuntimeException(error);
+                }
+            });
+        }
+        Check.same(records(), RECORDS + 2L, "records");
     }
 }
