@@ -17,12 +17,7 @@ use crate::record::check::Rules;
 impl Broker {
     /// A fact is committed: does here what follows from it.
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
-        self.learn_cluster(turn, fact);
-        self.hear_of_addresses(fact);
-        if matches!(fact, Fact::BrokerUnregistered { broker, incarnation } if self.is(*broker, *incarnation))
-        {
-            self.taken_out(turn);
-        }
+        self.hear(turn, fact);
         if !self.is_ready() && !self.is_alone() {
             return self.start_once_unfenced(turn);
         }
@@ -58,6 +53,16 @@ impl Broker {
             | Fact::BrokerUnfenced { .. }
             | Fact::BrokerStopping { .. }
             | Fact::BrokerUnregistered { .. } => self.brokers_changed(),
+        }
+    }
+
+    /// What counts before this broker is ready too.
+    fn hear(&mut self, turn: &mut Turn, fact: &Fact) {
+        self.learn_cluster(turn, fact);
+        self.hear_of_addresses(fact);
+        if matches!(fact, Fact::BrokerUnregistered { broker, incarnation } if self.is(*broker, *incarnation))
+        {
+            self.taken_out(turn);
         }
     }
 

@@ -141,8 +141,6 @@ impl Serving {
         let incarnation = session.incarnation;
         session.wake(now);
         let (mut partitions, mut used) = (Vec::new(), 0);
-        // Who found no room comes before who had some.
-        let (mut passed_over, mut served) = (Vec::new(), Vec::new());
         let most = max_bytes as usize;
         let left = if session.has_behind() { most / LEFT_TO_CATCH_UP } else { 0 };
         for (in_sync, most) in [(true, most - left), (false, most)] {
@@ -155,18 +153,13 @@ impl Serving {
                     self.turns += 1;
                     session.turn = self.turns;
                 }
-                if found.bytes > 0 {
-                    served.push(log);
-                } else if found.more {
-                    passed_over.push(log);
-                }
                 if is_news {
                     used += found.bytes;
                     partitions.push((log, found.answer));
                 }
             }
         }
-        passed_over.into_iter().chain(served).for_each(|log| session.queue(log));
+        session.queue_again();
         if partitions.is_empty() && now < until {
             return None;
         }

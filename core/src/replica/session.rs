@@ -24,6 +24,8 @@ pub(super) struct Session {
     behind: VecDeque<LogId>,
     /// Which of the two a partition is in: whether it is `tail`.
     queued: BTreeMap<LogId, bool>,
+    /// What was looked at for this answer and is to be looked at for the next: what found no room in it, and what had some.
+    again: [Vec<LogId>; 2],
     /// Where it was in sync, by all that was said before everything is said anew.
     in_sync: BTreeSet<LogId>,
     /// The partitions whose records wait for the quota, numbered in the order in which they began to wait.
@@ -53,6 +55,7 @@ impl Session {
             tail: VecDeque::new(),
             behind: VecDeque::new(),
             queued: BTreeMap::new(),
+            again: Default::default(),
             in_sync: BTreeSet::new(),
             resting: BTreeMap::new(),
             rests: 0,
@@ -107,6 +110,9 @@ impl Session {
         if is_news {
             held.told = news;
         }
+        if found.bytes > 0 || found.more {
+            self.again[usize::from(found.bytes > 0)].push(log);
+        }
         match found.quota {
             Share::Awaited(until) => self.rest(log, until),
             Share::None | Share::Taken => drop(self.resting.remove(&log)),
@@ -121,6 +127,12 @@ impl Session {
             place.insert(in_sync);
             if in_sync { self.tail.push_back(log) } else { self.behind.push_back(log) }
         }
+    }
+
+    /// What is to be looked at again is queued: who found no room comes before who had some.
+    pub(super) fn queue_again(&mut self) {
+        let again = std::mem::take(&mut self.again);
+        again.into_iter().flatten().for_each(|log| self.queue(log));
     }
 
     /// The next partition to be looked at among those in sync, or among the others.
