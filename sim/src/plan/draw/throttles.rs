@@ -6,7 +6,7 @@ use crate::plan::{Deeds, ServerPlan, UserPlan};
 use crate::rng::Rng;
 
 /// Bytes a second: enough for all to be in sync in time once all is healed.
-const RATES: (u64, u64) = (200_000, 5_000_000);
+const RATES: (u64, u64) = (50_000, 500_000);
 
 /// Says which replicas are throttled, and how much brokers send and take.
 pub(super) fn draw_throttles(seed: u64, users: &mut [UserPlan], servers: &mut [ServerPlan]) {
