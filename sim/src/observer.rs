@@ -26,6 +26,8 @@ struct UnderWay {
     replays: usize,
     lookups: BTreeSet<LookupId>,
     rebalances: bool,
+    /// How many partitions wait for a throttle, led and followed.
+    throttled: (usize, usize),
     /// Ends as the start found them, and the last offset answered in each log since.
     found: BTreeMap<LogId, i64>,
     answered: BTreeMap<LogId, i64>,
@@ -130,6 +132,13 @@ impl Observer {
         let cut = |e: &Effect| matches!(e, Effect::Store { op: StoreOp::Truncate { .. }, .. });
         if effects.iter().any(cut) && effects.iter().any(|e| matches!(e, Effect::Reply { .. })) {
             sometimes("log: cut back with waiters");
+        }
+        let (at_leaders, followed) = scene.broker.throttled();
+        if at_leaders > std::mem::replace(&mut now.throttled.0, at_leaders) {
+            sometimes("throttle: records wait at a leader");
+        }
+        if followed > std::mem::replace(&mut now.throttled.1, followed) {
+            sometimes("throttle: a follower waits before it asks");
         }
         self.steps += 1;
         if self.steps.is_multiple_of(EVERY) {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Rare situations, by name. One that no run ever comes through is a hole in what is drawn.
-pub const NAMES: [&str; 70] = [
+pub const NAMES: [&str; 72] = [
     "answer: a duplicate",
     "answer: a duplicate of an earlier life",
     "answer: a fenced producer epoch",
@@ -75,6 +75,8 @@ pub const NAMES: [&str; 70] = [
     "start: with producers",
     "stop: before it was ready",
     "stop: with appends under way",
+    "throttle: a follower waits before it asks",
+    "throttle: records wait at a leader",
 ];
 
 /// How often things came up.

@@ -29,10 +29,18 @@ class Server:
 
     def start(self, seconds=20):
         """Starts it and waits until it accepts connections."""
+        self.begin()
+        self.wait(seconds)
+
+    def begin(self):
+        """Starts it."""
         settings = [f"listeners=PLAINTEXT://{self.bootstrap}", f"log.dirs={self.data}", *self.configs]
         command = [self.binary, "serve"] + [part for setting in settings for part in ("--set", setting)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def wait(self, seconds=20):
+        """Waits until it accepts connections."""
         host, port = self.bootstrap.rsplit(":", 1)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -76,3 +84,36 @@ class Server:
         self.kill()
         if self.own:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Cluster:
+    """Three servers that vote, with the ids 1 to 3."""
+
+    def __init__(self, binary, configs=()):
+        self.directory = tempfile.mkdtemp(prefix="quipu-clients-")
+        peers = {node: f"127.0.0.1:{free_port()}" for node in (1, 2, 3)}
+        voters = ",".join(f"{node}@{address}" for node, address in peers.items())
+        self.servers = []
+        for node, address in peers.items():
+            own = [f"node.id={node}", f"quipu.voters={voters}", f"quipu.peer.listen={address}", *configs]
+            directory = os.path.join(self.directory, str(node))
+            os.mkdir(directory)
+            self.servers.append(Server(binary, own, directory))
+        self.bootstrap = ",".join(server.bootstrap for server in self.servers)
+
+    def start(self, seconds=30):
+        """Starts all of them and waits until they accept connections."""
+        for server in self.servers:
+            server.begin()
+        for server in self.servers:
+            server.wait(seconds)
+
+    def log(self):
+        """The end of what each printed."""
+        return "".join(f"-- broker {at + 1}\n{server.log()}" for at, server in enumerate(self.servers))
+
+    def clean(self):
+        """Ends them, kill -9, and removes their directories."""
+        for server in self.servers:
+            server.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,13 +1,15 @@
 //! The follower's end of replication: it asks its leaders, takes what they have, cuts what they have not, and says what is on disk.
 
 use crate::broker::Broker;
+use crate::broker::replication::Replication;
+use crate::broker::throttle::Throttled;
 use crate::broker::turn::Turn;
 use crate::ids::{BrokerId, LogId, Offset};
 use crate::peer::message::{Carried, PeerMessage};
 use crate::record::Batch;
 use crate::replica::Role;
 use crate::replica::following::Step;
-use crate::replica::messages::{PartitionAnswer, ReplicaAnswer, Tip};
+use crate::replica::messages::{News, PartitionAnswer, ReplicaAnswer, Tip};
 use crate::storage::ops::StoreOp;
 
 impl Broker {
@@ -16,9 +18,14 @@ impl Broker {
         let now = turn.now.mono;
         let Some(asking) = self.replication.asking.get_mut(&from) else { return };
         for (log, answer) in asking.take(now, from, answer) {
+            let topics = &self.topic_configs;
+            let throttled = Throttled { me: self.me, image: self.controller.image(), topics }.follower(log);
             let Some(partition) = self.partitions.get_mut(&log) else { continue };
             let Role::Follows(following) = &mut partition.role else { continue };
             let PartitionAnswer { epoch, news } = answer;
+            if throttled && let News::Records { records, .. } = &news {
+                self.replication.throttle.took(now, log, records.batches.iter().map(Batch::size).sum());
+            }
             let answer = PartitionAnswer { epoch, news: news.map(|carried| carried.batches) };
             for step in following.answered(answer, &partition.log) {
                 self.follow_step(turn, log, step);
@@ -128,16 +135,26 @@ impl Broker {
     /// Asks every leader that is not asked already, and tells the others how far the disk is and which log starts are durable.
     pub(super) fn ask_leaders(&mut self, turn: &mut Turn) {
         let now = turn.now.mono;
-        let Broker { replication, partitions, .. } = self;
+        let Broker { replication, partitions, me, controller, topic_configs, .. } = self;
+        let throttled = Throttled { me: *me, image: controller.image(), topics: topic_configs };
         replication.try_for_room(now);
+        replication.try_for_quota(now);
+        let Replication { asking, throttle, .. } = replication;
         let mut said = Vec::new();
-        for (leader, asking) in &mut replication.asking {
+        for (leader, asking) in asking {
             let fetch = asking.ask(now, |log| {
                 let partition = partitions.get_mut(&log)?;
                 match &mut partition.role {
+                    Role::Follows(_) if throttled.follower(log) && throttle.holds_back(now, log, *leader) => {
+                        None
+                    }
                     Role::Follows(following) => Some(following.ask(&partition.log)),
                     Role::Leads(_) | Role::Idle => None,
                 }
+            });
+            let fetch = fetch.map(|mut fetch| {
+                throttle.order(&mut fetch.partitions);
+                fetch
             });
             let flushed = asking.tell(|log| {
                 let partition = partitions.get_mut(&log)?;

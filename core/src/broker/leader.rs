@@ -1,6 +1,9 @@
 //! The leader's end of replication: followers ask and are answered, the high watermark rises, in-sync replicas are proposed.
 
-use crate::broker::replication::Reading;
+use std::collections::BTreeMap;
+
+use crate::broker::replication::{Reading, Replication};
+use crate::broker::throttle::Throttled;
 use crate::broker::turn::Turn;
 use crate::broker::{Broker, Replica};
 use crate::ids::{BrokerId, LogId};
@@ -13,7 +16,7 @@ use crate::replica::leading::Terms;
 use crate::replica::messages::{
     Incarnation, News, PartitionAnswer, Position, Refusal, ReplicaAnswer, ReplicaFetch, ReplicaFlushed,
 };
-use crate::replica::serving::{Found, Received, Room};
+use crate::replica::serving::{Found, Received, Share};
 use crate::storage::ops::LogRange;
 
 use super::start::Purpose;
@@ -117,9 +120,11 @@ impl Broker {
 
     fn serve_follower(&mut self, turn: &mut Turn, to: BrokerId) {
         let now = turn.now.mono;
-        let Broker { replication, partitions, .. } = self;
-        let mut reads = Vec::new();
-        let answer = replication.serving.answer(now, to, |log, at, run, room| {
+        let Broker { replication, partitions, me, controller, topic_configs, .. } = self;
+        let Replication { serving, throttle, .. } = replication;
+        let throttled = Throttled { me: *me, image: controller.image(), topics: topic_configs };
+        let (mut reads, mut reserved) = (Vec::new(), BTreeMap::new());
+        let answer = serving.answer(now, to, |log, at, run, room| {
             let Some(partition) = partitions.get_mut(&log) else {
                 return refused(at, Refusal::NotLeader);
             };
@@ -127,7 +132,15 @@ impl Broker {
                 _ if partition.offline.is_some() => refused(at, Refusal::Offline),
                 Role::Leads(leading) => {
                     let news = leading.fetched(now, (to, run), at, &partition.log);
-                    found(partition, (log, at), news, (room, &mut reads))
+                    let in_sync = leading.isr().contains(&to);
+                    let bounded = !in_sync && throttled.leader(log);
+                    let found = throttle.within_leaders(now, bounded, room.bytes, |most| {
+                        found(partition, (log, at), news, (most, &mut reads))
+                    });
+                    if found.quota == Share::Taken {
+                        reserved.insert(log, found.bytes);
+                    }
+                    Found { in_sync, ..found }
                 }
                 Role::Follows(_) | Role::Idle => refused(at, Refusal::NotLeader),
             }
@@ -136,7 +149,7 @@ impl Broker {
         if reads.is_empty() {
             return self.tell(turn, to, PeerMessage::ReplicaAnswer(answer));
         }
-        let id = self.replication.reading(Reading { to, answer, outstanding: reads.len() });
+        let id = self.replication.reading(Reading { to, answer, outstanding: reads.len(), reserved });
         for range in reads {
             self.loads.read(turn, range, Purpose::Follower(id));
         }
@@ -149,6 +162,11 @@ impl Broker {
         (id, log): (u64, LogId),
         result: Result<Vec<Batch>, String>,
     ) {
+        let now = turn.now.mono;
+        let gone = result.as_ref().map_or(0, |batches| batches.iter().map(Batch::size).sum());
+        if let Some(reserved) = self.replication.reserved(id, log) {
+            self.replication.throttle.leader.settle(now, reserved, gone);
+        }
         let whole = self.replication.read(id, |answer| {
             let slot = answer.partitions.iter_mut().find(|(of, _)| *of == log);
             let Some((_, slot)) = slot else { return };
@@ -171,34 +189,40 @@ use crate::replica::Partition;
 
 fn refused(at: &Position, why: Refusal) -> Found<Carried> {
     let answer = PartitionAnswer { epoch: at.epoch, news: News::Refused(why) };
-    Found { answer, bytes: 0, more: false }
+    Found { answer, bytes: 0, more: false, in_sync: false, quota: Share::None }
 }
 
-/// What there is for a follower in a partition: from the tail, or to be read from disk.
+/// What there is for a follower in a partition, about as many bytes as fit: from the tail, or to be read from disk. Where no records are to
+/// go, what there is to say beside them.
 fn found(
     partition: &Replica,
     (log, at): (LogId, &Position),
     news: News<crate::replica::leading::Wanted>,
-    (room, reads): (Room, &mut Vec<LogRange>),
+    (most, reads): (Option<usize>, &mut Vec<LogRange>),
 ) -> Found<Carried> {
     let (mut bytes, mut more) = (0, false);
-    let news = news.map(|wanted| match partition.log.read_for_replica(wanted.from, room.bytes) {
-        ForReplica::Held(batches) => {
+    let news = news.map(|wanted| match most.map(|most| partition.log.read_for_replica(wanted.from, most)) {
+        None => {
+            more = wanted.from < wanted.below;
+            Carried::default()
+        }
+        Some(ForReplica::Held(batches)) => {
             bytes = batches.iter().map(Batch::size).sum();
             more = batches.last().is_some_and(|last| last.header().next_offset() < wanted.below);
             Carried { batches }
         }
-        ForReplica::OnDisk(_) if reads.len() == READS_AT_ONCE => {
+        Some(ForReplica::OnDisk(_)) if reads.len() == READS_AT_ONCE => {
             more = true;
             Carried::default()
         }
-        ForReplica::OnDisk(range) => {
+        Some(ForReplica::OnDisk(range)) => {
             (bytes, more) = (range.max_bytes.max(1), true);
             reads.push(LogRange { log, ..range });
             Carried::default()
         }
     });
-    Found { answer: PartitionAnswer { epoch: at.epoch, news }, bytes, more }
+    let answer = PartitionAnswer { epoch: at.epoch, news };
+    Found { answer, bytes, more, in_sync: false, quota: Share::None }
 }
 
 /// For people: who is to be in sync, and what that is based on (last fetch and disk are in the status of the cluster).

@@ -29,6 +29,8 @@ pub(super) struct Member {
     next_beat: Option<Instant>,
     /// Until when a stop waits for the hand-over.
     leaves_by: Option<Instant>,
+    /// The run that was taken out of the cluster while it ran.
+    taken_out: Option<Incarnation>,
     /// Why it could not register, as far as a person was told.
     refused: String,
     /// The brokers that nobody listens for where they are reached, and that have not been heard of since.
@@ -52,6 +54,7 @@ impl Member {
             others: config.voters.iter().filter(|(id, _)| **id != config.node_id).map(own).collect(),
             next_beat: None,
             leaves_by: None,
+            taken_out: None,
             refused: String::new(),
             absent: BTreeSet::new(),
             led_by: None,
@@ -117,6 +120,9 @@ impl Broker {
             // What the cluster is, the metadata has yet to say.
             return;
         }
+        if self.member.taken_out == Some(self.member.run) {
+            return;
+        }
         let message = if self.is_registered() {
             ToController::Heartbeat(Heartbeat {
                 broker: self.me,
@@ -133,6 +139,15 @@ impl Broker {
             self.tell_controller(turn, ToController::ProducerIds(self.member.run));
         }
         self.send_forwards(turn);
+    }
+
+    /// This run was registered, and is taken out of the cluster. It stays out: who takes a running broker out does not want it back
+    /// before somebody starts it again (Kafka: `BrokerLifecycleManager` registers once).
+    pub(super) fn taken_out(&mut self, turn: &mut Turn) {
+        turn.warn(
+            "this broker was unregistered: it belongs to the cluster no longer, until it is started again",
+        );
+        self.member.taken_out = Some(self.member.run);
     }
 
     fn registration(&self) -> RegistrationRequest {

@@ -36,6 +36,7 @@ mod roles;
 mod seat;
 mod snapshots;
 mod start;
+mod throttle;
 mod topic_pages;
 mod topics;
 mod turn;

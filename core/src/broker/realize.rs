@@ -17,8 +17,7 @@ use crate::record::check::Rules;
 impl Broker {
     /// A fact is committed: does here what follows from it.
     pub(super) fn realize(&mut self, turn: &mut Turn, fact: &Fact) {
-        self.learn_cluster(turn, fact);
-        self.hear_of_addresses(fact);
+        self.hear(turn, fact);
         if !self.is_ready() && !self.is_alone() {
             return self.start_once_unfenced(turn);
         }
@@ -57,6 +56,16 @@ impl Broker {
         }
     }
 
+    /// What counts before this broker is ready too.
+    fn hear(&mut self, turn: &mut Turn, fact: &Fact) {
+        self.learn_cluster(turn, fact);
+        self.hear_of_addresses(fact);
+        if matches!(fact, Fact::BrokerUnregistered { broker, incarnation } if self.is(*broker, *incarnation))
+        {
+            self.taken_out(turn);
+        }
+    }
+
     /// The committed image was replaced by that of a snapshot: does here what follows from all that lies between, in the order in which the
     /// facts would have it. `before` is the image that was there.
     pub(super) fn take_over(&mut self, turn: &mut Turn, before: &MetadataImage) {
@@ -64,6 +73,10 @@ impl Broker {
             self.learn_cluster_id(turn, cluster);
         }
         self.addresses_stale = true;
+        let was_registered = before.brokers().get(&self.me).is_some_and(|r| self.is(self.me, r.incarnation));
+        if was_registered && !self.is_registered() {
+            self.taken_out(turn);
+        }
         if !self.is_ready() {
             return self.start_once_unfenced(turn);
         }
@@ -131,6 +144,7 @@ impl Broker {
             self.topic_configs.insert(id, Arc::new(TopicConfig::resolve(&self.config, &topic.configs)));
             self.rules_stale = true;
         }
+        self.throttle_changed();
     }
 
     /// The broker's configs have changed, or are known for the first time: every topic's follow.
@@ -147,6 +161,7 @@ impl Broker {
         self.topic_configs =
             own.map(|t| (t.id, Arc::new(TopicConfig::resolve(&self.config, &t.configs)))).collect();
         self.rules_stale = true;
+        self.throttle_changed();
     }
 
     /// Tells the connections how batches are to be checked from now on.

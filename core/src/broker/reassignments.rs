@@ -118,14 +118,18 @@ impl Broker {
         turn.reply(to, ListPartitionReassignmentsResponse { topics, ..Default::default() }.into());
     }
 
-    /// Handles UnregisterBroker (KIP-631). Kafka takes out a running broker too; here it is to be stopped first.
+    /// Handles UnregisterBroker (KIP-631).
     pub(super) fn unregister_broker(
         &mut self,
         turn: &mut Turn,
         to: Caller,
         request: &UnregisterBrokerRequest,
     ) {
-        let decided = unregister(&self.view(), BrokerId(request.broker_id));
+        let decided = if self.is_alone() {
+            Err((ErrorCode::INVALID_REQUEST, "This broker is a cluster by itself.".to_string()))
+        } else {
+            unregister(&self.view(), BrokerId(request.broker_id))
+        };
         let (facts, (error_code, error_message)) = match decided {
             Ok(facts) => (facts, told_of(Ok(()))),
             Err(refusal) => (Vec::new(), told_of(Err(refusal))),

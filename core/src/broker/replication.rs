@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::broker::throttle::Throttle;
 use crate::config::ClusterConfig;
 use crate::ids::{BrokerId, LogId};
 use crate::peer::message::Carried;
@@ -17,6 +18,8 @@ pub(super) struct Reading {
     pub(super) to: BrokerId,
     pub(super) answer: ReplicaAnswer<Carried>,
     pub(super) outstanding: usize,
+    /// Bytes that count as used of the leader's quota, by partition: what is read may be less.
+    pub(super) reserved: BTreeMap<LogId, usize>,
 }
 
 /// Both ends of replication.
@@ -27,6 +30,7 @@ pub(super) struct Replication {
     pub(super) asking: BTreeMap<BrokerId, Asking>,
     /// The fetches of followers that are parked here.
     pub(super) serving: Serving,
+    pub(super) throttle: Throttle,
     /// The partitions led here in which something may have come of what was heard.
     touched: BTreeSet<LogId>,
     /// What is to be proposed to the active controller.
@@ -49,6 +53,7 @@ impl Replication {
             limits,
             asking: BTreeMap::new(),
             serving: Serving::new(config.fetch_wait),
+            throttle: Throttle::new(config),
             touched: BTreeSet::new(),
             proposals: Vec::new(),
             next: 0,
@@ -66,6 +71,13 @@ impl Replication {
     pub(super) fn try_for_room(&mut self, now: Instant) {
         let due = self.without_room.extract_if(.., |_, (_, at)| *at <= now);
         for (log, (leader, _)) in due.collect::<Vec<_>>() {
+            self.followed_changed(leader, log);
+        }
+    }
+
+    /// Asks again for what is throttled, once the quota has room.
+    pub(super) fn try_for_quota(&mut self, now: Instant) {
+        for (log, leader) in self.throttle.rested(now) {
             self.followed_changed(leader, log);
         }
     }
@@ -97,6 +109,7 @@ impl Replication {
 
     /// A partition is followed there no more.
     pub(super) fn unfollow(&mut self, leader: BrokerId, log: LogId) {
+        self.throttle.release(log);
         if let Some(asking) = self.asking.get_mut(&leader) {
             asking.unfollow(log);
         }
@@ -116,6 +129,11 @@ impl Replication {
         self.next
     }
 
+    /// Takes out how many bytes of the quota count as used for a partition that is being read.
+    pub(super) fn reserved(&mut self, id: u64, log: LogId) -> Option<usize> {
+        self.readings.get_mut(&id)?.reserved.remove(&log)
+    }
+
     /// Changes an answer whose records are being read; takes it out once nothing is outstanding.
     pub(super) fn read(
         &mut self,
@@ -132,6 +150,6 @@ impl Replication {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let asked = self.asking.values().filter_map(Asking::next_deadline).min();
         let room = self.without_room.values().map(|(_, at)| *at).min();
-        [asked, self.serving.next_deadline(), room].into_iter().flatten().min()
+        [asked, self.serving.next_deadline(), room, self.throttle.next_deadline()].into_iter().flatten().min()
     }
 }

@@ -48,7 +48,7 @@ impl Broker {
                     self.replication.touch(log);
                 }
             }
-            return;
+            return self.throttled_isr_changed(log);
         }
         (partition.epoch, partition.heard) = (state.leader_epoch, Default::default());
         if partition.offline.is_some() {

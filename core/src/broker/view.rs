@@ -68,6 +68,11 @@ impl Broker {
         self.quorum.as_ref().map(view)
     }
 
+    /// How many partitions wait for a throttle: records of those that are led here, once for each replica, and those that are followed.
+    pub fn throttled(&self) -> (usize, usize) {
+        (self.replication.serving.resting(), self.replication.throttle.resting())
+    }
+
     /// Every group coordinated here.
     pub fn groups(&self) -> Vec<GroupView> {
         self.groups.view()

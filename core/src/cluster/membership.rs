@@ -120,21 +120,38 @@ fn check(view: &View<'_>, request: &RegistrationRequest) -> Result<(), Refusal> 
     }
 }
 
-/// Decides that a dead broker belongs to the cluster no longer. It leaves the eligible leader replicas too: what might come
-/// back under its id is not known to be the same disk. Kafka takes out a living broker as well; here it is refused, since
-/// what only it has would be lost for nothing (Kafka: `ReplicationControlManager.unregisterBroker`).
+/// Decides that a broker belongs to the cluster no longer, a running one too (Kafka: `ReplicationControlManager.unregisterBroker`).
+/// It leaves the eligible leader replicas: what might come back under its id is not known to be the same disk.
+///
+/// # Errors
+/// It is not registered; or it runs, and nobody else may lead a partition: what only it has would be lost for nothing. (Kafka leaves it
+/// the last in-sync replica, and lets it lead when it comes back, on whatever disk.)
 pub fn unregister(view: &View<'_>, broker: BrokerId) -> Result<Vec<Fact>, Refusal> {
     let Some(registration) = view.image.brokers().get(&broker) else {
         let why = format!("Broker ID {broker} is not currently registered.");
         return Err((ErrorCode::BROKER_ID_NOT_REGISTERED, why));
     };
-    if !registration.fenced {
-        let why = format!("Broker {broker} is running; stop it first.");
+    if let Some((topic, partition)) = only_here(view, broker).filter(|_| !registration.fenced) {
+        let why = format!(
+            "Broker {broker} is running, and nobody else has all that is committed in {topic}-{partition}: move that first."
+        );
         return Err((ErrorCode::INVALID_REQUEST, why));
     }
     let mut facts = view.leave(broker, Some(Lost::All(broker)));
     facts.push(Fact::BrokerUnregistered { broker, incarnation: registration.incarnation });
     Ok(facts)
+}
+
+/// A partition that nobody else may lead, if there is one.
+fn only_here<'a>(view: &View<'a>, broker: BrokerId) -> Option<(&'a str, i32)> {
+    let others = |list: &[BrokerId]| list.iter().any(|id| *id != broker);
+    let mut all = view.image.partitions();
+    let found = all.find(|(.., state)| {
+        (state.isr.contains(&broker) || state.elr.contains(&broker))
+            && !others(&state.isr)
+            && !others(&state.elr)
+    });
+    found.map(|(topic, partition, _)| (topic.name.as_str(), partition))
 }
 
 #[cfg(test)]

@@ -208,6 +208,12 @@ pub const BROKER_CONFIGS: &[ConfigDef] = &[
         .at_least(1)
         .at_start()
         .doc("How long a follower waits for its leader's answer before it asks for everything anew."),
+    def("leader.replication.throttled.rate", Long, FOREVER)
+        .at_least(0)
+        .doc("Bytes a second that leaders here send to throttled replicas that are not in sync (KIP-73)."),
+    def("follower.replication.throttled.rate", Long, FOREVER)
+        .at_least(0)
+        .doc("Bytes a second that throttled replicas here take while they are not in sync (KIP-73)."),
     def("auto.leader.rebalance.enable", Boolean, "true")
         .doc("Whether the active controller puts preferred leaders back by itself."),
     def("leader.imbalance.check.interval.seconds", Long, "300")

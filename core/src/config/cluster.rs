@@ -26,6 +26,10 @@ pub struct ClusterConfig {
     pub fetch_backoff: Duration,
     /// `replica.socket.timeout.ms`.
     pub fetch_patience: Duration,
+    /// `leader.replication.throttled.rate`; `None` is without limit.
+    pub leader_rate: Option<u64>,
+    /// `follower.replication.throttled.rate`; `None` is without limit.
+    pub follower_rate: Option<u64>,
     /// `auto.leader.rebalance.enable`.
     pub balance: bool,
     /// `leader.imbalance.check.interval.seconds`, in milliseconds.
@@ -37,7 +41,10 @@ pub struct ClusterConfig {
 impl ClusterConfig {
     pub(super) fn new(s: &Settings) -> ClusterConfig {
         let ms = |name| Duration::from_millis(s.number(name));
+        let rate = |name| Some(s.number(name)).filter(|rate| *rate < i64::MAX as u64);
         ClusterConfig {
+            leader_rate: rate("leader.replication.throttled.rate"),
+            follower_rate: rate("follower.replication.throttled.rate"),
             heartbeat_ms: s.number("broker.heartbeat.interval.ms"),
             session_ms: s.number("broker.session.timeout.ms"),
             rack: s.get("broker.rack").filter(|rack| !rack.is_empty()).map(str::to_string),

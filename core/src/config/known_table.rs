@@ -198,8 +198,6 @@ pub const KNOWN_CONFIGS: &[ConfigDef] = &[
     known("alter.log.dirs.replication.quota.window.size.seconds", Int, "1"),
     known("replication.quota.window.num", Int, "11"),
     known("replication.quota.window.size.seconds", Int, "1"),
-    known("leader.replication.throttled.rate", Long, FOREVER),
-    known("follower.replication.throttled.rate", Long, FOREVER),
     known("replica.alter.log.dirs.io.max.bytes.per.second", Long, FOREVER),
     known("quota.window.num", Int, "11"),
     known("quota.window.size.seconds", Int, "1"),

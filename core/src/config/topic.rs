@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::broker::{BrokerConfig, Validation};
 use super::nearest::unknown;
 use super::settings::Settings;
+use super::throttle::ThrottledReplicas;
 use super::topic_table::{TOPIC_CONFIGS, topic_def};
 use super::value::{boolean, validate, words};
 use crate::record::check::{CompressionType, TimestampType, TopicRules};
@@ -54,6 +55,10 @@ pub struct TopicConfig {
     pub max_compaction_lag_ms: i64,
     /// `min.cleanable.dirty.ratio`, from 0 to 1.
     pub min_cleanable_dirty_ratio: f64,
+    /// `leader.replication.throttled.replicas`.
+    pub leaders_throttled: ThrottledReplicas,
+    /// `follower.replication.throttled.replicas`.
+    pub followers_throttled: ThrottledReplicas,
 }
 
 /// The levels of all codecs, of which the topic's codec uses one.
@@ -86,6 +91,8 @@ const KAFKAS: TopicConfig = TopicConfig {
     min_compaction_lag_ms: 0,
     max_compaction_lag_ms: i64::MAX,
     min_cleanable_dirty_ratio: 0.5,
+    leaders_throttled: ThrottledReplicas::NONE,
+    followers_throttled: ThrottledReplicas::NONE,
 };
 
 impl TopicConfig {
@@ -175,6 +182,8 @@ impl TopicConfig {
             "min.compaction.lag.ms" => self.min_compaction_lag_ms = number(),
             "max.compaction.lag.ms" => self.max_compaction_lag_ms = number(),
             "min.cleanable.dirty.ratio" => self.min_cleanable_dirty_ratio = value.parse().unwrap_or(0.5),
+            "leader.replication.throttled.replicas" => self.leaders_throttled = throttled(value),
+            "follower.replication.throttled.replicas" => self.followers_throttled = throttled(value),
             _ => {}
         }
     }
@@ -204,6 +213,10 @@ fn compression(value: &str, levels: Levels) -> CompressionType {
 
 fn timestamp_type(value: &str) -> TimestampType {
     if value == "LogAppendTime" { TimestampType::LogAppendTime } else { TimestampType::CreateTime }
+}
+
+fn throttled(value: &str) -> ThrottledReplicas {
+    ThrottledReplicas::parse(value).unwrap_or(ThrottledReplicas::NONE)
 }
 
 /// Judges one config of a topic. The error is for the client's `error_message` (INVALID_CONFIG).

@@ -53,8 +53,7 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         .doc("Time between two flushes. Ignored: what is acknowledged is on disk, but with quipu.durability=none."),
     def("follower.replication.throttled.replicas", List, "")
         .valid(Valid::ThrottledReplicas)
-        .ignored()
-        .doc("Followers whose replication is throttled: partition:broker,... or *."),
+        .doc("Followers that take follower.replication.throttled.rate while not in sync: partition:broker,... or *."),
     def("index.interval.bytes", Int, "4096")
         .at_least(0)
         .from(&[same("log.index.interval.bytes")])
@@ -65,8 +64,7 @@ pub const TOPIC_CONFIGS: &[ConfigDef] = &[
         .doc("segment.bytes without its lower limit, for tests (Kafka 4.1)."),
     def("leader.replication.throttled.replicas", List, "")
         .valid(Valid::ThrottledReplicas)
-        .ignored()
-        .doc("Leaders whose replication is throttled: partition:broker,... or *."),
+        .doc("Leaders that send leader.replication.throttled.rate to who is not in sync: partition:broker,... or *."),
     def("local.retention.bytes", Long, "-2")
         .at_least(-2)
         .from(&[same("log.local.retention.bytes")])

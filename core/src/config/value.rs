@@ -1,6 +1,7 @@
 //! Reading and judging one value of a config, with messages as Kafka words them.
 
 use super::def::{ConfigDef, Kind, Valid};
+use super::throttle::ThrottledReplicas;
 
 /// The words of a list: separated by commas, trimmed, without empty ones.
 pub fn words(value: &str) -> impl Iterator<Item = &str> {
@@ -41,7 +42,7 @@ fn check(def: &ConfigDef, text: &str) -> Result<(), String> {
         Kind::Long => whole(text, i64::MIN, i64::MAX, "LONG", def.valid),
         Kind::Double => fraction(text, def.valid),
         Kind::String | Kind::Class | Kind::Password => string(text, def.valid),
-        Kind::List => list(text, def.valid),
+        Kind::List => list(def, text),
     }
 }
 
@@ -87,10 +88,14 @@ fn string(text: &str, valid: Valid) -> Result<(), String> {
     }
 }
 
-fn list(text: &str, valid: Valid) -> Result<(), String> {
-    match valid {
+fn list(def: &ConfigDef, text: &str) -> Result<(), String> {
+    match def.valid {
         Valid::ListOf(allowed) => list_of(text, allowed),
-        Valid::ThrottledReplicas => throttled(text),
+        Valid::ThrottledReplicas if ThrottledReplicas::parse(text).is_none() => Err(format!(
+            "{} must be the literal '*' or a list of replicas in the following format: \
+             [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+            def.name
+        )),
         Valid::NonEmpty if words(text).next().is_none() => Err("The list must not be empty".to_string()),
         _ => Ok(()),
     }
@@ -108,17 +113,6 @@ fn list_of(text: &str, allowed: &[&str]) -> Result<(), String> {
         seen.push(word);
     }
     Ok(())
-}
-
-fn throttled(text: &str) -> Result<(), String> {
-    let pair = |word: &str| {
-        word.split_once(':')
-            .is_some_and(|(p, b)| p.trim().parse::<u32>().is_ok() && b.trim().parse::<u32>().is_ok())
-    };
-    if text == "*" || words(text).all(pair) {
-        return Ok(());
-    }
-    Err("Must be the literal '*' or a list of replicas in the form [partition]:[broker],...".to_string())
 }
 
 #[cfg(test)]
@@ -163,7 +157,7 @@ mod tests {
         );
         assert_eq!(check("leader.replication.throttled.replicas", "0:1,1:2"), "");
         assert_eq!(check("leader.replication.throttled.replicas", "*"), "");
-        assert!(check("leader.replication.throttled.replicas", "0-1").contains("[partition]:[broker]"));
+        assert!(check("leader.replication.throttled.replicas", "0-1").contains("[partitionId]:[brokerId]"));
     }
 
     #[test]

@@ -133,8 +133,9 @@ impl Asking {
                     partitions.push((log, at));
                 }
                 None => {
-                    *told = None;
-                    self.gone.insert(log);
+                    if told.take().is_some() {
+                        self.gone.insert(log);
+                    }
                 }
             }
         }

@@ -20,7 +20,9 @@ pub mod isr;
 pub mod leading;
 pub mod messages;
 pub mod progress;
+pub mod quota;
 pub mod serving;
+mod session;
 pub mod waiters;
 
 #[cfg(test)]

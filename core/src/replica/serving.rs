@@ -1,11 +1,15 @@
 //! The leader's end of a link: the one fetch that each follower has parked here, and what of it has something new.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::ids::{BrokerId, LogId};
-use crate::replica::messages::{Incarnation, News, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch};
+use crate::replica::messages::{Incarnation, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch};
+use crate::replica::session::Session;
 use crate::time::Instant;
+
+/// The share of an answer that partitions in sync leave to those that catch up: a quarter.
+const LEFT_TO_CATCH_UP: usize = 4;
 
 /// The fetches of all followers that are parked at this broker.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub struct Serving {
     /// How long a fetch is parked at most (`replica.fetch.wait.max.ms`).
     park: Duration,
     sessions: BTreeMap<BrokerId, Session>,
+    /// How often a share of the quota was given out.
+    turns: u64,
 }
 
 /// What came of a fetch.
@@ -36,6 +42,21 @@ pub struct Found<R> {
     pub bytes: usize,
     /// Whether there are more records than these.
     pub more: bool,
+    /// Whether the follower is in sync: then the partition goes before those that catch up.
+    pub in_sync: bool,
+    /// What the quota has to do with it.
+    pub quota: Share,
+}
+
+/// What a quota has to do with the records of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Nothing.
+    None,
+    /// What goes counts for it.
+    Taken,
+    /// It holds them back, until then at least.
+    Awaited(Instant),
 }
 
 /// How much fits into an answer.
@@ -47,28 +68,10 @@ pub struct Room {
     pub at_least_one: bool,
 }
 
-/// What a follower has said, and what it was told.
-#[derive(Clone, Debug)]
-struct Session {
-    incarnation: Incarnation,
-    last: u64,
-    parked: Option<(Instant, u32)>,
-    held: BTreeMap<LogId, Held>,
-    /// The partitions that may have something new, those that were served last at the end: so each has its turn.
-    ready: VecDeque<LogId>,
-    queued: BTreeSet<LogId>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    position: Position,
-    told: Option<News<()>>,
-}
-
 impl Serving {
     /// Nobody has asked yet.
     pub fn new(park: Duration) -> Serving {
-        Serving { park, sessions: BTreeMap::new() }
+        Serving { park, sessions: BTreeMap::new(), turns: 0 }
     }
 
     /// A fetch has come. `registered` is the run that the metadata says its sender is in: one of another run does not count.
@@ -88,8 +91,8 @@ impl Serving {
             (Some(session), Some(amends)) if amends == session.last => session,
             (_, Some(_)) => return Received::Resync,
             (_, None) => {
-                self.sessions.insert(from, Session::new(fetch.incarnation));
-                self.sessions.get_mut(&from).expect("it is there now")
+                let before = self.sessions.remove(&from).filter(|s| s.incarnation == fetch.incarnation);
+                self.sessions.entry(from).or_insert(Session::after(before, fetch.incarnation))
             }
         };
         session.amend(fetch);
@@ -102,19 +105,31 @@ impl Serving {
         self.sessions.values_mut().filter(|s| s.held.contains_key(&log)).for_each(|s| s.queue(log));
     }
 
-    /// The followers whose fetches may be answered now.
-    pub fn due(&self, now: Instant) -> Vec<BrokerId> {
-        let due = |s: &Session| s.parked.is_some_and(|(until, _)| until <= now || !s.ready.is_empty());
-        self.sessions.iter().filter(|(_, s)| due(s)).map(|(id, _)| *id).collect()
+    /// Who is in sync in a partition has changed: who waits there for the quota may have to wait no more.
+    pub fn isr_changed(&mut self, log: LogId) {
+        self.sessions.values_mut().filter(|s| s.is_resting(log)).for_each(|s| s.queue(log));
     }
 
-    /// When a parked fetch has to be answered, whatever there is.
+    /// The quota is another, or other partitions fall under it.
+    pub fn quota_changed(&mut self) {
+        self.sessions.values_mut().for_each(Session::rest_no_longer);
+    }
+
+    /// The followers whose fetches may be answered now; who has had a share of the quota comes after who waits for one.
+    pub fn due(&self, now: Instant) -> Vec<BrokerId> {
+        let due = self.sessions.iter().filter(|(_, s)| s.is_due(now)).map(|(id, s)| (s.turn, *id));
+        let mut due: Vec<(u64, BrokerId)> = due.collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// When a parked fetch has to be answered, whatever there is, or may be because the quota has room.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.sessions.values().filter_map(|s| s.parked.map(|(until, _)| until)).min()
+        self.sessions.values().filter_map(Session::deadline).min()
     }
 
     /// The answer to a follower's fetch, if there is anything new, or it has been parked for long enough. `look` answers what there is
-    /// for it in a partition.
+    /// for it in a partition. Those in which it is in sync go first, or they would drop out of sync while others catch up.
     pub fn answer<R>(
         &mut self,
         now: Instant,
@@ -124,25 +139,27 @@ impl Serving {
         let session = self.sessions.get_mut(&to)?;
         let (until, max_bytes) = session.parked?;
         let incarnation = session.incarnation;
-        let (mut partitions, mut again, mut used) = (Vec::new(), Vec::new(), 0);
-        while used < max_bytes as usize
-            && let Some(log) = session.ready.pop_front()
-        {
-            session.queued.remove(&log);
-            let Some(held) = session.held.get_mut(&log) else { continue };
-            let room = Room { bytes: max_bytes as usize - used, at_least_one: used == 0 };
-            let found = look(log, &held.position, incarnation, room);
-            if found.bytes > 0 || found.more {
-                again.push(log);
-            }
-            let news = Some(found.answer.news.marks());
-            if found.bytes > 0 || held.told != news {
-                held.told = news;
-                used += found.bytes;
-                partitions.push((log, found.answer));
+        session.wake(now);
+        let (mut partitions, mut used) = (Vec::new(), 0);
+        let most = max_bytes as usize;
+        let left = if session.has_behind() { most / LEFT_TO_CATCH_UP } else { 0 };
+        for (in_sync, most) in [(true, most - left), (false, most)] {
+            while used < most
+                && let Some(log) = session.next(in_sync)
+            {
+                let room = Room { bytes: most - used, at_least_one: used == 0 };
+                let Some((found, is_news)) = session.look(log, room, &mut look) else { continue };
+                if found.quota == Share::Taken {
+                    self.turns += 1;
+                    session.turn = self.turns;
+                }
+                if is_news {
+                    used += found.bytes;
+                    partitions.push((log, found.answer));
+                }
             }
         }
-        again.into_iter().for_each(|log| session.queue(log));
+        session.queue_again();
         if partitions.is_empty() && now < until {
             return None;
         }
@@ -150,37 +167,13 @@ impl Serving {
         Some(ReplicaAnswer { correlation: session.last, incarnation, resync: false, partitions })
     }
 
+    /// How many partitions wait for the quota, in all fetches.
+    pub fn resting(&self) -> usize {
+        self.sessions.values().map(Session::resting).sum()
+    }
+
     /// A follower is gone for good: nothing is kept of it.
     pub fn forget(&mut self, follower: BrokerId) {
         self.sessions.remove(&follower);
-    }
-}
-
-impl Session {
-    fn new(incarnation: Incarnation) -> Session {
-        let (held, queued) = (BTreeMap::new(), BTreeSet::new());
-        Session { incarnation, last: 0, parked: None, held, ready: VecDeque::new(), queued }
-    }
-
-    fn amend(&mut self, fetch: &ReplicaFetch) {
-        self.last = fetch.correlation;
-        for log in &fetch.gone {
-            self.held.remove(log);
-        }
-        for (log, position) in &fetch.partitions {
-            let before = self.held.get(log).filter(|held| held.position.epoch == position.epoch);
-            // It may have cut its log, or begun anew: then it knows as little as at first.
-            let before = before
-                .filter(|held| held.position.tip == position.tip || held.position.tip.end < position.tip.end);
-            let told = before.and_then(|held| held.told).filter(|told| matches!(told, News::Records { .. }));
-            self.held.insert(*log, Held { position: *position, told });
-            self.queue(*log);
-        }
-    }
-
-    fn queue(&mut self, log: LogId) {
-        if self.queued.insert(log) {
-            self.ready.push_back(log);
-        }
     }
 }

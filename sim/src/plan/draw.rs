@@ -3,6 +3,7 @@
 mod cluster;
 mod faults;
 mod racks;
+mod throttles;
 
 use super::fault::{Fault, FaultPlan};
 use super::tide::{Course, between};

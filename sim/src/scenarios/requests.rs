@@ -12,6 +12,9 @@ use quipu_core::wire::messages::create_topics::{
 };
 use quipu_core::wire::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use quipu_core::wire::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
+use quipu_core::wire::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 
 use crate::scenarios::given::Given;
 
@@ -88,6 +91,22 @@ pub(super) fn reassign(given: &Given<'_>) -> AlterPartitionReassignmentsRequest 
     };
     let topic = ReassignableTopic { name: given.words[1].into(), partitions: vec![partition] };
     AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() }
+}
+
+/// Configs of a topic or a broker: `alter topic t NAME=VALUE`; one without a value goes back to its default.
+pub(crate) fn alter(given: &Given<'_>) -> IncrementalAlterConfigsRequest {
+    let configs = given.named.iter().filter(|(name, _)| name.contains('.'));
+    let one = |(name, value): (&&str, &&str)| AlterableConfig {
+        name: name.to_string(),
+        config_operation: i8::from(value.is_empty()),
+        value: Some(value.to_string()).filter(|value| !value.is_empty()),
+    };
+    let resource = AlterConfigsResource {
+        resource_type: if given.words[1] == "broker" { 4 } else { 2 },
+        resource_name: given.words[2].into(),
+        configs: configs.map(one).collect(),
+    };
+    IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() }
 }
 
 /// An election in a partition: `elect t`, of the preferred leader, or `elect t unclean`.

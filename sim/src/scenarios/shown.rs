@@ -113,6 +113,7 @@ pub(super) fn answer(response: &Response) -> String {
         Response::AlterPartitionReassignments(r) => {
             format!("reassign {}", code(r.responses[0].partitions[0].error_code))
         }
+        Response::IncrementalAlterConfigs(r) => format!("alter {}", code(r.responses[0].error_code)),
         Response::ElectLeaders(r) => {
             let results = r.replica_election_results.iter().flat_map(|t| &t.partition_result);
             let codes: Vec<String> = results.map(|p| code(p.error_code)).collect();

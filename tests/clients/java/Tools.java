@@ -31,10 +31,15 @@ final class Tools {
     static final List<Runnable> HOOKS = new ArrayList<>();
     static final String GROUP = TOPIC + "-group";
 
-    static void run() {
+    // From now on a tool that would end the process says so.
+    static void catchExits() {
         Exit.setExitProcedure((code, message) -> { throw new Ended(code, message); });
         Exit.setHaltProcedure((code, message) -> { throw new Ended(code, message); });
         Exit.setShutdownHookAdder((name, hook) -> HOOKS.add(hook));
+    }
+
+    static void run() {
+        catchExits();
         Check.check("kafka-topics creates, lists, describes, grows and deletes", Tools::topics);
         Check.check("kafka-console-producer and kafka-console-consumer carry keys, headers and values", Tools::console);
         Check.check("kafka-verifiable-producer and kafka-verifiable-consumer agree on every record", Tools::verifiable);
@@ -52,6 +57,13 @@ final class Tools {
 
     // Runs a tool with its output caught; a tool that ends with another code than 0 is a failure.
     static String tool(Main main, String input, String... args) throws Exception {
+        String found = attempt(main, input, args);
+        if (Ended.code != null && Ended.code != 0) throw new AssertionError("the tool ended with " + Ended.code + ": " + found);
+        return found;
+    }
+
+    // Runs a tool with its output caught, however it ends: Ended.code says how, if it said so itself.
+    static String attempt(Main main, String input, String... args) throws Exception {
         PrintStream out = System.out, err = System.err;
         InputStream in = System.in;
         ByteArrayOutputStream caught = new ByteArrayOutputStream();
@@ -63,7 +75,7 @@ final class Tools {
             System.setIn(new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)));
             main.main(args);
         } catch (Ended ended) {
-            if (Ended.code != 0) throw new AssertionError(ended.getMessage() + ": " + caught.toString(StandardCharsets.UTF_8));
+            catcher.flush();
         } finally {
             HOOKS.forEach(Runnable::run);
             HOOKS.clear();

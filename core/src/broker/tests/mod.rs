@@ -21,6 +21,7 @@ mod reading;
 mod replicas;
 mod snapshots;
 mod start;
+mod throttle;
 mod topics;
 mod trio;
 

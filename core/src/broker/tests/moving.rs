@@ -274,10 +274,9 @@ fn moves_that_cannot_be_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn a_dead_broker_is_forgotten_a_living_one_is_not_and_who_comes_back_belongs_again() {
+fn a_dead_broker_is_forgotten_and_who_comes_back_belongs_again() {
     let mut trio = Trio::new();
     let log = create(&mut trio, "t", &[3, 1, 2], &[]);
-    assert_eq!(unregistered(&mut trio, 0, 3), ErrorCode::INVALID_REQUEST);
     assert_eq!(unregistered(&mut trio, 1, 4), ErrorCode::BROKER_ID_NOT_REGISTERED);
     assert_eq!(trio.rigs[1].broker.image().brokers().len(), 3);
     trio.crash(2);
@@ -292,6 +291,58 @@ fn a_dead_broker_is_forgotten_a_living_one_is_not_and_who_comes_back_belongs_aga
     trio.run(8_000);
     assert_eq!(trio.rigs[0].broker.image().brokers().len(), 3);
     assert_eq!(state(&trio, 0, log).isr.len(), 3);
+}
+
+#[test]
+fn a_running_broker_that_is_unregistered_leads_nothing_and_stays_out_until_it_is_started_again() {
+    for by_snapshot in [false, true] {
+        let mut trio = Trio::new();
+        let out = trio.others()[0];
+        let others: Vec<usize> = (0..3).filter(|at| *at != out).collect();
+        let [id, first, second] = [out, others[0], others[1]].map(|at| at as i32 + 1);
+        let log = create(&mut trio, "t", &[id, first, second], &[]);
+        let alone = create(&mut trio, "alone", &[id], &[]);
+        assert_eq!(unregistered(&mut trio, out, id), ErrorCode::INVALID_REQUEST, "it alone has a partition");
+        assert_eq!(moved(ask(&mut trio, out, moves("alone", &[(0, Some(&[first]))]))), [ErrorCode::NONE]);
+        trio.run(3_000);
+        assert_eq!(state(&trio, out, alone).replicas, ids(&[first]));
+        if by_snapshot {
+            // It hears of it in a snapshot, in which there is nothing of it any more.
+            trio.cut_off.insert(out);
+            assert_eq!(unregistered(&mut trio, others[0], id), ErrorCode::NONE);
+            for next in 1..30 {
+                trio.decide(next * 1_000);
+                trio.run(100);
+                others.iter().for_each(|at| trio.keep_snapshot(*at));
+            }
+            trio.cut_off.clear();
+            trio.run(5_000);
+            let metadata = trio.rigs[out].broker.log(LogId::METADATA).expect("it has one");
+            assert!(metadata.start() > Offset(0), "it took the snapshot");
+        } else {
+            assert_eq!(unregistered(&mut trio, out, id), ErrorCode::NONE);
+        }
+        trio.run(5_000);
+        for at in 0..3 {
+            let mut left = ids(&[first, second]);
+            left.sort_unstable();
+            assert_eq!(trio.rigs[at].broker.image().brokers().keys().copied().collect::<Vec<_>>(), left);
+            let now = state(&trio, at, log);
+            assert!(
+                now.leader.is_some_and(|leader| leader != BrokerId(id)) && !now.isr.contains(&BrokerId(id))
+            );
+        }
+        let leader = state(&trio, out, log).leader.expect("another leads it").0 as usize - 1;
+        let to = trio.rigs[out].produce("t", 1, batch(&["a"]));
+        assert_eq!(trio.rigs[out].produced(to).error_code, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        let to = trio.rigs[leader].produce("t", -1, batch(&["a"]));
+        trio.run(300);
+        assert_eq!(trio.rigs[leader].produced(to).error_code, ErrorCode::NONE);
+        trio.crash(out);
+        trio.restart(out);
+        trio.run(8_000);
+        assert_eq!(state(&trio, leader, log).isr.len(), 3, "it is in sync again");
+    }
 }
 
 /// Alters `min.insync.replicas` of a topic (2) or a broker (4).

@@ -103,15 +103,30 @@ fn a_node_that_was_alone_keeps_its_partitions_when_it_registers() {
 }
 
 #[test]
-fn only_a_dead_broker_is_unregistered_and_nothing_waits_for_it_any_more() {
+fn a_dead_broker_is_unregistered_and_nothing_waits_for_it_any_more() {
     let mut stage = Stage::new(&[1, 2]);
     stage.topic("t", &[&[1, 2]], &[("min.insync.replicas", "2")]);
     assert_eq!(code(unregister(&stage.view(), BrokerId(3))), ErrorCode::BROKER_ID_NOT_REGISTERED);
-    assert_eq!(code(unregister(&stage.view(), BrokerId(1))), ErrorCode::INVALID_REQUEST);
     stage.fence(1);
     assert_eq!(parts(stage.state("t", 0)), (Some(2), vec![2], vec![1]));
     let facts = unregister(&stage.view(), BrokerId(1)).unwrap();
     stage.fold(facts);
     assert_eq!(parts(stage.state("t", 0)), (Some(2), vec![2], vec![]));
     assert!(!stage.image.brokers().contains_key(&BrokerId(1)));
+}
+
+#[test]
+fn a_running_broker_is_unregistered_too_unless_it_alone_has_what_is_committed() {
+    let mut stage = Stage::new(&[1, 2]);
+    stage.topic("t", &[&[1, 2]], &[]);
+    stage.topic("alone", &[&[2]], &[]);
+    let told = unregister(&stage.view(), BrokerId(2)).expect_err("it alone has a topic");
+    assert_eq!(told.0, ErrorCode::INVALID_REQUEST);
+    assert!(told.1.contains("alone-0"), "{}", told.1);
+    let facts = unregister(&stage.view(), BrokerId(1)).unwrap();
+    stage.fold(facts);
+    assert_eq!(parts(stage.state("t", 0)), (Some(2), vec![2], vec![]));
+    assert!(!stage.image.brokers().contains_key(&BrokerId(1)));
+    let told = unregister(&stage.view(), BrokerId(2)).expect_err("nobody else is left");
+    assert_eq!(told.0, ErrorCode::INVALID_REQUEST);
 }

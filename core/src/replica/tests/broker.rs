@@ -9,7 +9,7 @@ use crate::replica::asking::Asking;
 use crate::replica::following::{Following, Step};
 use crate::replica::leading::{Leadership, Leading, Terms};
 use crate::replica::messages::{News, PartitionAnswer, Refusal, ReplicaAnswer, ReplicaFetch, ReplicaFlushed};
-use crate::replica::serving::{Found, Received};
+use crate::replica::serving::{Found, Received, Share};
 use crate::time::Timestamp;
 
 impl World {
@@ -200,6 +200,7 @@ impl World {
             let Process { serving, replicas, .. } = self.running(id);
             let answer = serving.answer(now, to, |log, at, run, room| {
                 let replica = replicas.get_mut(&log).expect("it is kept here");
+                let in_sync = matches!(&replica.role, Role::Leads(leading) if leading.isr().contains(&to));
                 let news = match &mut replica.role {
                     Role::Leads(leading) => leading.fetched(now, (to, run), at, &replica.log),
                     _ => News::Refused(Refusal::NotLeader),
@@ -218,7 +219,8 @@ impl World {
                     }
                     batches
                 });
-                Found { answer: PartitionAnswer { epoch: at.epoch, news }, bytes, more }
+                let answer = PartitionAnswer { epoch: at.epoch, news };
+                Found { answer, bytes, more, in_sync, quota: Share::None }
             });
             if let Some(answer) = answer {
                 self.send(id, to.0, Talk::Answer(answer));

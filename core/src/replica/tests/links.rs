@@ -1,6 +1,6 @@
 //! The two ends of a link alone: what is asked, what is answered, and what is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::node::log_id;
@@ -9,7 +9,7 @@ use crate::replica::asking::{Asking, Limits};
 use crate::replica::messages::{
     Incarnation, News, OnDisk, PartitionAnswer, Position, ReplicaAnswer, ReplicaFetch, Tip,
 };
-use crate::replica::serving::{Found, Received, Room, Serving};
+use crate::replica::serving::{Found, Received, Room, Serving, Share};
 use crate::time::Instant;
 
 const LEADER: BrokerId = BrokerId(1);
@@ -26,6 +26,8 @@ struct Link {
     here: BTreeMap<LogId, i64>,
     there: BTreeMap<LogId, i64>,
     high: i64,
+    /// Where the follower is in sync.
+    in_sync: BTreeSet<LogId>,
 }
 
 type Answer = ReplicaAnswer<i64>;
@@ -36,7 +38,15 @@ impl Link {
         (0..logs).for_each(|n| asking.follow(log_id(n)));
         let ends: BTreeMap<LogId, i64> = (0..logs).map(|n| (log_id(n), 0)).collect();
         let serving = Serving::new(Duration::from_millis(500));
-        Link { now: Instant(1_000), asking, serving, here: ends.clone(), there: ends, high: 0 }
+        Link {
+            now: Instant(1_000),
+            asking,
+            serving,
+            here: ends.clone(),
+            there: ends,
+            high: 0,
+            in_sync: BTreeSet::new(),
+        }
     }
 
     fn ask(&mut self) -> Option<ReplicaFetch> {
@@ -52,14 +62,15 @@ impl Link {
     }
 
     fn answer(&mut self) -> Option<Answer> {
-        let (there, high) = (&self.there, self.high);
+        let (there, high, in_sync) = (&self.there, self.high, &self.in_sync);
         self.serving.answer(self.now, FOLLOWER, |log, at, _, room: Room| {
             let all = there[&log] - at.tip.end.0;
             let fits = (room.bytes as i64 / 100).max(i64::from(room.at_least_one));
             let taken = all.min(fits);
             let news = News::Records { records: taken, high: Offset(high), start: Offset(0) };
             let answer = PartitionAnswer { epoch: at.epoch, news };
-            Found { answer, bytes: taken as usize * 100, more: taken < all }
+            let in_sync = in_sync.contains(&log);
+            Found { answer, bytes: taken as usize * 100, more: taken < all, in_sync, quota: Share::None }
         })
     }
 
@@ -126,6 +137,27 @@ fn every_partition_has_its_turn_in_answers_that_are_too_small_for_all() {
         }
     }
     assert_eq!(got.into_values().collect::<Vec<_>>(), [20; 5]);
+}
+
+#[test]
+fn what_is_in_sync_goes_before_what_catches_up_and_leaves_a_quarter_to_it() {
+    let mut link = Link::new(5);
+    link.in_sync = BTreeSet::from([log_id(3), log_id(4)]);
+    link.turn();
+    (0..3).for_each(|log| link.append(log, 1_000));
+    link.append(4, 2);
+    assert_eq!(link.turn()[0], (log_id(4), 2), "what is in sync does not wait for three answers");
+    link.append(3, 1);
+    link.append(4, 1_000);
+    let mut got = BTreeMap::new();
+    for _ in 0..12 {
+        for (log, records) in link.turn() {
+            *got.entry(log).or_insert(0) += records;
+        }
+    }
+    assert_eq!(got[&log_id(3)], 1);
+    assert!(got[&log_id(4)] >= 12 * 6, "most of each answer: {got:?}");
+    assert!((0..3).all(|log| got[&log_id(log)] >= 8), "a quarter of each, in turn: {got:?}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod following;
 mod links;
 mod nemesis;
 mod node;
+mod quota;
 mod rules;
 mod stories;
+mod throttle;
 mod world;

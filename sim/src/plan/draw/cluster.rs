@@ -2,6 +2,7 @@
 
 use super::faults::{company, draw_fault, draw_times};
 use super::racks::draw_racks;
+use super::throttles::draw_throttles;
 use super::{CLOCKS_AGREE_MS, OFFSETS_KEPT_MINUTES, PRODUCERS_KEPT_MS};
 use super::{draw_drift, draw_hostile, draw_off, draw_server, draw_topics, draw_users, forgets, pair};
 use crate::actor::moves::MovesPlan;
@@ -33,6 +34,7 @@ impl Plan {
         let mut servers = draw_servers(&mut rng, &course, forgets, (count, &voters));
         draw_racks(seed, &mut servers, &mut users);
         draw_in_sync(seed, &mut users, &mut servers);
+        draw_throttles(seed, &mut users, &mut servers);
         let far = if rng.percent(20) { 60_000 } else { 2_000 };
         let weather = Weather {
             least_us: 20 + rng.below(200),

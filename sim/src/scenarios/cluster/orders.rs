@@ -12,7 +12,7 @@
 //! | `cut 1`, `open` | nothing comes to a broker nor from it; no rule holds any more |
 //! | `deliver #4`, `deliver vote 1>2`, `again ..`, `lose ..` | what is on the shelf arrives, arrives and stays there, is lost; `batches=1`: cut short to so many batches |
 //! | `stall 1`, `sync 1`, `go-on 1` | a disk waits, does all it was told to (`first=1`: so much of it), waits no more |
-//! | `create t replicas=1,2 at=1`, `produce`, `fetch`, `reassign`, `elect` | a client asks a broker, the first that runs if none is named |
+//! | `create t replicas=1,2 at=1`, `produce`, `fetch`, `reassign`, `elect`, `alter topic t NAME=VALUE` | a client asks a broker, the first that runs if none is named |
 //! | `show`, `show t`, `files 1`, `shelf` | the metadata log, a partition, what a disk has of logs, the messages that wait |
 //!
 //! `quietly` before a line: nothing of what happens is told, as of what another scenario has told.
@@ -108,6 +108,7 @@ impl Cluster {
     fn of_clients(&mut self, given: &Given<'_>) -> bool {
         match given.words[0] {
             "create" => self.call(given, requests::create(given)),
+            "alter" => self.call(given, requests::alter(given)),
             "elect" => {
                 if given.words.contains(&"unclean") {
                     self.let_go(given);
