@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::ReadError;
 use super::names::{self, FileKind};
+use super::ops::LogFailure;
 use super::point::Witness;
 use super::state::{LogState, Shelf, View, read, stumbled, write};
 use super::store::{Lane, Store, Trouble};
@@ -32,19 +33,18 @@ impl<D: Disk> Store<D> {
         if let Some(rebirth) = self.lane(log).rebirth.clone() {
             return self.restart_again(log, rebirth, to);
         }
-        self.flush(log).or_else(|t| match t {
-            Trouble::Log(_) => Ok(()),
-            dead => Err(dead),
-        })?;
-        self.lane(log).full = false;
+        let refused = match self.flush(log) {
+            Ok(()) => None,
+            Err(Trouble::Log(failure)) => Some(failure),
+            Err(dead) => return Err(dead),
+        };
         let state = Arc::clone(&self.lane(log).state);
         let before = read(&state).clone();
-        assert!(
-            to >= before.start && to <= before.end,
-            "{log:?} is cut to {to}, it has {}..{}",
-            before.start,
-            before.end
-        );
+        if to > before.end {
+            return Err(self.lacks(log, to, refused));
+        }
+        self.lane(log).full = false;
+        assert!(to >= before.start, "{log:?} is cut to {to}, it begins at {}", before.start);
         if to == before.end {
             return Ok(());
         }
@@ -54,6 +54,16 @@ impl<D: Disk> Store<D> {
             Err(damage) => return Err(self.take_offline(log, damage.to_string())),
         };
         self.lower(log, to, cut, before)
+    }
+
+    /// What was to stay has found no room: the cut was ordered before that was heard of. It is refused like an append behind the one that
+    /// failed, and what follows waits for the cut that comes of that.
+    fn lacks(&mut self, log: LogId, to: Offset, refused: Option<LogFailure>) -> Trouble {
+        let lane = self.lane(log);
+        assert!(refused.is_some() || lane.full, "{log:?} is cut to {to}, and ends before that");
+        lane.full = true;
+        let message = format!("there was no room for what {log:?} has below {to}");
+        Trouble::Log(refused.unwrap_or(LogFailure { log, full: true, message }))
     }
 
     /// First the state, then (if it names more) the recovery point, then the files.
@@ -72,7 +82,7 @@ impl<D: Disk> Store<D> {
             *write(&lane.state) = before;
             let message =
                 "the disk is too full to cut the log: there is no room for a new recovery point".to_string();
-            return Err(Trouble::Log(super::ops::LogFailure { log, full: true, message }));
+            return Err(Trouble::Log(LogFailure { log, full: true, message }));
         }
         self.cut_files(log, &cut, &gone, was.2)
     }

@@ -39,6 +39,28 @@ fn a_full_disk_refuses_appends_until_a_truncation_and_nothing_needs_a_restart() 
 }
 
 #[test]
+fn a_cut_that_keeps_what_found_no_room_is_refused_until_one_comes_that_does_not() {
+    let disk = SimDisk::new(2);
+    let mut store = filled(&disk, 5);
+    disk.set_room(Some(disk.used() + 90));
+    let cut = |to| StoreOp::Truncate { log: LOG, to: Offset(to) };
+    // In the round of the append that fails, and in the next one.
+    let first = run(&mut store, vec![append(5, 100), append(6, 100), cut(6)]);
+    disk.set_room(None);
+    let second = run(&mut store, vec![cut(6), append(6, 100)]);
+    for stored in [first, second] {
+        assert!(stored.failed.iter().all(|failure| failure.full && failure.log == LOG), "{stored:?}");
+        assert!(!stored.failed.is_empty());
+    }
+    let stored = run(&mut store, vec![cut(5), append(5, 100)]);
+    assert!(stored.failed.is_empty(), "{stored:?}");
+    disk.lose_power();
+    let (store, found) = open(&disk);
+    assert_eq!(found.logs[0].end, Offset(6));
+    assert_eq!(store.reader().batches(all(0, 6)).expect("good").len(), 6);
+}
+
+#[test]
 fn without_descriptors_what_needs_one_is_refused_and_nothing_needs_a_restart() {
     let disk = SimDisk::new(9);
     let logs: Vec<LogId> = (0..20).map(|partition| LogId { partition, ..LOG }).collect();

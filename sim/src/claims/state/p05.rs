@@ -1,10 +1,12 @@
-//! P5: a life whose disk has failed acknowledges nothing any more, but for what was committed before it failed.
+//! P5: a life whose disk has failed acknowledges nothing any more, but for what was committed before it failed; or was on that disk, where
+//! nothing more was asked for (acks=1), and only the answer has waited for other partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quipu_core::broker::Broker;
-use quipu_core::broker::door::{Effect, Input};
+use quipu_core::broker::door::{Caller, Effect, Input, Request};
 use quipu_core::ids::LogId;
+use quipu_core::storage::ops::StoreOp;
 use quipu_core::wire::Response;
 use quipu_core::wire::messages::produce::PartitionProduceResponse;
 
@@ -14,14 +16,24 @@ use crate::watch::Scene;
 
 /// The claim.
 pub struct NothingAfterAFailure {
-    /// By broker, once its disk has failed: the high watermark of each log then.
-    failed: Vec<Option<BTreeMap<LogId, i64>>>,
+    lives: Vec<Life>,
+}
+
+/// What is known of a broker's process.
+#[derive(Clone, Default)]
+struct Life {
+    /// Once its disk has failed: how far each log was committed then, and how far it was on that disk.
+    failed: Option<BTreeMap<LogId, (i64, i64)>>,
+    /// Who waits for this disk alone.
+    local: BTreeSet<Caller>,
+    /// What it kept once: an answer that has waited for other partitions may tell of these, too.
+    left: BTreeSet<LogId>,
 }
 
 impl NothingAfterAFailure {
     /// For so many brokers.
     pub fn new(servers: usize) -> NothingAfterAFailure {
-        NothingAfterAFailure { failed: vec![None; servers] }
+        NothingAfterAFailure { lives: vec![Life::default(); servers] }
     }
 }
 
@@ -35,18 +47,41 @@ impl Claim for NothingAfterAFailure {
     }
 
     fn asking(&mut self, server: usize, broker: &Broker, input: &Input) {
-        if matches!(input, Input::Stored { result: Err(_), .. }) {
-            self.failed[server] = Some(broker.logs().map(|(log, ..)| (log.id(), log.high().0)).collect());
+        let life = &mut self.lives[server];
+        match input {
+            Input::Stored { result: Err(_), .. } => {
+                let marks = broker.logs().map(|(log, ..)| (log.id(), (log.high().0, log.flushed().0)));
+                life.failed = Some(marks.collect());
+            }
+            Input::Request { to, request: Request::Produce(produce), .. } if produce.acks == 1 => {
+                life.local.insert(*to);
+            }
+            _ => {}
         }
     }
 
     fn told(&mut self, scene: &Scene<'_>, _: &Ghost, effect: &Effect) -> Verdict {
-        let (Effect::Reply { response, .. }, Some(high)) = (effect, &self.failed[scene.server]) else {
-            return Ok(());
-        };
+        let life = &mut self.lives[scene.server];
+        if let Effect::Store { op: StoreOp::Remove { log }, .. } = effect {
+            life.left.insert(*log);
+        }
+        let Effect::Reply { to, response } = effect else { return Ok(()) };
+        let local = life.local.remove(to);
+        let Some(marks) = &life.failed else { return Ok(()) };
         let below = |topic: &str, partition: i32| {
             let named = scene.broker.image().topic(topic);
-            named.and_then(|t| high.get(&LogId { topic: t.id, partition })).copied().unwrap_or(0)
+            let log = named.map(|t| LogId { topic: t.id, partition });
+            match log.and_then(|log| marks.get(&log)) {
+                Some((high, flushed)) => {
+                    if local {
+                        *high.max(flushed)
+                    } else {
+                        *high
+                    }
+                }
+                None if log.is_some_and(|log| life.left.contains(&log)) => i64::MAX,
+                None => 0,
+            }
         };
         if acknowledges(response, below) {
             return Err(format!("its disk has failed, and it answers {response:?}"));
@@ -55,7 +90,7 @@ impl Claim for NothingAfterAFailure {
     }
 
     fn ended(&mut self, server: usize, _: bool) {
-        self.failed[server] = None;
+        self.lives[server] = Life::default();
     }
 }
 
