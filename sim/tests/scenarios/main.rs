@@ -40,7 +40,7 @@ fn every_scenario_happens_as_it_is_written() {
 
 #[test]
 fn every_scenario_of_several_brokers_happens_as_it_is_written() {
-    compare(Cast::Cluster, 31);
+    compare(Cast::Cluster, 32);
 }
 
 #[test]

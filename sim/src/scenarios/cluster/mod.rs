@@ -167,7 +167,7 @@ impl Cluster {
             let scene = node.scene(self.watch.damaged[at]).expect("it runs");
             self.watch.stepped(&scene, &effects);
             self.told.extend(self.news.stepped(at, scene.broker, &effects));
-            self.dies_of_something(at, &effects);
+            self.dies_of_something(&effects);
             for effect in effects {
                 inputs.extend(self.carry_out(at, effect));
             }
@@ -213,13 +213,13 @@ impl Cluster {
         None
     }
 
-    /// No disk fails here: a broker gives up only where something was damaged.
-    fn dies_of_something(&mut self, at: usize, effects: &[Effect]) {
+    /// No disk fails here: a broker gives up only where something was damaged, there or on the disk of another that it follows.
+    fn dies_of_something(&mut self, effects: &[Effect]) {
         let dead = effects.iter().find_map(|effect| match effect {
             Effect::Note(Note::DiskDead(why)) => Some(why),
             _ => None,
         });
-        if let Some(why) = dead.filter(|_| !self.watch.damaged[at]) {
+        if let Some(why) = dead.filter(|_| !self.watch.damaged.contains(&true)) {
             self.watch.breaks("P3", "a broker starts again after any crash", why.clone());
         }
     }

@@ -6,6 +6,7 @@
 //! | `start 1`, `kill 1`, `lose-power 1`, `stop 1`, `wipe 1` | a process begins, is gone, is gone with all that was not synced, stops in order; the disk of one that is down is emptied |
 //! | `kill-in-write 1 after=2`, `damage 1` | a process is gone when its disk has written or synced twice, and written once more; a bit flips in the leader epoch of the last batch of the metadata log of one that is down |
 //! | `damage-snapshot 1` | a bit flips in the newest snapshot of the metadata of one that is down, or flips back |
+//! | `copy-disk 1`, `older-disk 1` | what is durable on a disk is copied; one that is down gets that copy back in place of its disk |
 //! | `pass 500`, `pass 500 at=2,3` | so many ms, on all clocks or on these |
 //! | `absent 1 at=2,3` | brokers find that nobody listens where broker 1 is reached |
 //! | `hold KINDS 1>2`, `drop ..`, `copy ..` | from now on such messages wait on the shelf, are lost, arrive and wait |
@@ -59,6 +60,8 @@ impl Cluster {
                 named(given).into_iter().for_each(|at| self.kill_in_write(at, after));
             }
             "damage" => named(given).into_iter().for_each(|at| self.damage(at)),
+            "copy-disk" => named(given).into_iter().for_each(|at| self.nodes[at].disk.keep_image()),
+            "older-disk" => named(given).into_iter().for_each(|at| self.older_disk(at)),
             "damage-snapshot" => named(given).into_iter().for_each(|at| self.damage_snapshot(at)),
             "lose-power" => named(given).into_iter().for_each(|at| self.lose_power(at)),
             "stop" => named(given).into_iter().for_each(|at| self.step(at, Input::Stop)),
@@ -194,6 +197,15 @@ impl Cluster {
         disk.flip(&path, middle, 1);
         self.watch.damage(at);
         self.told.push(format!("{} | a bit flips in {path}", at + 1));
+    }
+
+    /// A disk comes back as it was when it was copied: its broker does not know.
+    fn older_disk(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        assert!(node.process.is_none(), "only the disk of a broker that is down is replaced");
+        node.disk.roll_back();
+        self.watch.damage(at);
+        self.told.push(format!("{} | its disk is an older copy", at + 1));
     }
 
     /// No checksum covers the leader epoch of a batch.
