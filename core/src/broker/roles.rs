@@ -183,7 +183,10 @@ impl Broker {
         let active = self.controller.image().brokers().iter().filter(|(_, r)| r.is_active());
         let active = active.map(|(id, r)| (*id, Incarnation(r.incarnation))).collect();
         let before = std::mem::replace(&mut self.alive, active);
-        let left = before.into_keys().filter(|id| !self.alive.contains_key(id));
+        // Who stops in order has handed over: nothing is left that clients could be in doubt about.
+        let brokers = self.controller.image().brokers();
+        let stops = |id: &BrokerId| brokers.get(id).is_none_or(|r| r.stopping);
+        let left = before.into_keys().filter(|id| !self.alive.contains_key(id) && !stops(id));
         left.for_each(|broker| self.doubt.left(broker, turn.now.mono));
         let led = self.partitions.iter().filter(|(_, p)| matches!(p.role, Role::Leads(_)));
         let led: Vec<LogId> = led.map(|(log, _)| *log).collect();

@@ -107,4 +107,8 @@ fn a_broker_that_has_died_is_listed_for_as_long_as_clients_of_kafka_see_one_and_
     trio.restart(gone);
     trio.run(8_000);
     assert_eq!(listed(&mut trio), 3);
+    // One that stops in order hands over, and is not there any more then.
+    trio.rigs[gone].step(Input::Stop);
+    trio.run(3_000);
+    assert_eq!(listed(&mut trio), 2);
 }
