@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::broker::replication::{Reading, Replication};
 use crate::broker::throttle::Throttled;
 use crate::broker::turn::Turn;
-use crate::broker::{Broker, Replica};
+use crate::broker::{Broker, Replica, isr_words};
 use crate::ids::{BrokerId, LogId};
 use crate::log::ForReplica;
 use crate::peer::message::{Carried, PeerMessage, ToController};
 use crate::record::Batch;
 use crate::replica::Role;
-use crate::replica::isr::{NotChanged, Proposal};
+use crate::replica::isr::NotChanged;
 use crate::replica::leading::Terms;
 use crate::replica::messages::{
     Incarnation, News, PartitionAnswer, Position, Refusal, ReplicaAnswer, ReplicaFetch, ReplicaFlushed,
@@ -83,7 +83,7 @@ impl Broker {
             None
         };
         if let Some(proposal) = proposal {
-            turn.info(told(partition, log, &proposal));
+            turn.info(isr_words::told(now, log, partition, &proposal));
             self.replication.proposals.push((log, proposal));
         }
         self.deleted(turn, log, low);
@@ -223,18 +223,4 @@ fn found(
     });
     let answer = PartitionAnswer { epoch: at.epoch, news };
     Found { answer, bytes, more, in_sync: false, quota: Share::None }
-}
-
-/// For people: who is to be in sync, and what that is based on (last fetch and disk are in the status of the cluster).
-fn told(partition: &Replica, log: LogId, proposal: &Proposal) -> String {
-    let isr: Vec<String> = proposal.isr.iter().map(|(id, _)| id.to_string()).collect();
-    format!(
-        "{}-{}: in-sync replicas are to be {} (log end {}, flushed {}, high watermark {})",
-        partition.topic,
-        log.partition,
-        isr.join(", "),
-        partition.log.end(),
-        partition.log.flushed(),
-        partition.log.high()
-    )
 }

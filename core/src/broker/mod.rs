@@ -17,6 +17,7 @@ mod follower;
 mod forward;
 mod groups;
 mod hints;
+mod isr_words;
 mod lane;
 mod leader;
 mod log_dirs;
