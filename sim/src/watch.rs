@@ -265,6 +265,16 @@ impl Watch {
                 verdicts.push((c.id(), c.says(), verdict));
             }
         }
+        // Now, and not when it leaves: it may have to wait for another answer on its connection.
+        match effect {
+            Effect::Reply { response: Response::OffsetFetch(_), .. } => {
+                self.deposed_told |= self.offices.is_deposed(scene.broker);
+            }
+            Effect::Reply { response: Response::ListOffsets(told), .. } => {
+                self.deposed_listed |= self.offices.tells_what_was(scene.broker, told);
+            }
+            _ => {}
+        }
         self.politics.told(scene, &cluster, effect);
         self.ledger.told(scene, &self.ghosts[scene.server], effect);
         let log = self.ghosts[scene.server].logs.get(&LogId::METADATA);
@@ -289,14 +299,6 @@ impl Watch {
 
     /// A broker sends an answer, whole.
     pub fn sending(&mut self, scene: &Scene<'_>, answer: &Response) {
-        if matches!(answer, Response::OffsetFetch(_)) && self.ghosts.len() > 1 {
-            self.deposed_told |= self.offices.is_deposed(scene.broker);
-        }
-        if let Response::ListOffsets(told) = answer
-            && self.ghosts.len() > 1
-        {
-            self.deposed_listed |= self.offices.tells_what_was(scene.broker, told);
-        }
         let ghost = &self.ghosts[scene.server];
         let verdicts =
             self.claims.iter_mut().map(|c| (c.id(), c.says(), c.sending(scene, ghost, answer))).collect();

@@ -76,7 +76,8 @@ impl Claim for CommittedByMajority {
             (Effect::Store { op: StoreOp::Truncate { log: LogId::METADATA, to }, .. }, Some(log)) => {
                 let durable =
                     |b: &Written| b.next <= said && log.is_durable(LogId::METADATA, b.base, scene.disk);
-                cuts(canon, log, to.0, durable)
+                let epoch = scene.broker.quorum().map_or(i32::MAX - 1, |quorum| quorum.epoch.0);
+                cuts(canon, log, (to.0, epoch), durable)
             }
             (Effect::Store { op: StoreOp::Restart { log: LogId::METADATA, at, .. }, .. }, _) => {
                 begins(canon, at.0, &durable_snapshots(scene.disk))
@@ -129,11 +130,16 @@ fn commits(canon: &Canon, log: &GhostLog, high: i64, leads: Option<i32>) -> Verd
     }
 }
 
-/// What is committed is not cut off where it is on disk and was said to be.
-fn cuts(canon: &Canon, log: &GhostLog, to: i64, durable: impl Fn(&Written) -> bool) -> Verdict {
-    let first = canon.batches.partition_point(|b| b.base < to);
-    let gone =
-        canon.batches[first..].iter().find(|b| log.at(b.base) == Some(*b) && canon.is_safe(b) && durable(b));
+/// What is committed is not cut off where it is on disk and was said to be. What was committed in a later epoch than this broker is in, the
+/// leader that it follows may lack: whoever committed it does not count on this copy.
+fn cuts(
+    canon: &Canon,
+    log: &GhostLog,
+    (to, epoch): (i64, i32),
+    durable: impl Fn(&Written) -> bool,
+) -> Verdict {
+    let there = canon.before(epoch + 1).filter(|b| b.base >= to && log.at(b.base) == Some(*b));
+    let gone = there.into_iter().find(|b| canon.is_safe(b) && durable(b));
     gone.map_or(Ok(()), |b| Err(format!("its metadata log is cut back to {to}, but {b:?} is committed")))
 }
 
@@ -209,9 +215,10 @@ mod tests {
     fn a_cut_and_an_election_without_what_is_committed_are_seen() {
         let mut canon = held(&[(batch(0, 1), 2), (batch(1, 1), 2)]);
         canon.commit(&log(&[1, 1]), 2, 1);
-        assert!(cuts(&canon, &log(&[1, 1]), 1, |_| true).is_err());
-        assert!(cuts(&canon, &log(&[1, 1]), 1, |_| false).is_ok(), "it never was on that disk");
-        assert!(cuts(&canon, &log(&[1, 2]), 1, |_| true).is_ok(), "another batch of the same offset");
+        assert!(cuts(&canon, &log(&[1, 1]), (1, 1), |_| true).is_err());
+        assert!(cuts(&canon, &log(&[1, 1]), (1, 1), |_| false).is_ok(), "it never was on that disk");
+        assert!(cuts(&canon, &log(&[1, 2]), (1, 1), |_| true).is_ok(), "another batch of the same offset");
+        assert!(cuts(&canon, &log(&[1, 1]), (1, 0), |_| true).is_ok(), "committed in a later epoch");
         assert!(is_elected(&canon, &log(&[1]), 2).is_err());
         assert!(is_elected(&canon, &log(&[1, 1, 2]), 3).is_ok());
         assert!(
