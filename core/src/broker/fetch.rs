@@ -191,12 +191,13 @@ impl Broker {
     }
 
     /// The replica that a consumer in this rack is told to read from, if that is not the leader (Kafka: `RackAwareReplicaSelector`): one
-    /// that is in sync, so that it has all that is committed, or is about to know that it is.
+    /// that is in sync, so that it has all that is committed, or is about to know that it is, and whose log does not begin only behind what is
+    /// asked for, as that of one may that has led and deleted (Kafka: `ReplicaManager.findPreferredReadReplica`).
     fn nearer_replica(&self, partition: &Replica, rack: Option<&str>, from: Offset) -> Option<BrokerId> {
         let asked = rack.filter(|rack| !rack.is_empty() && self.config.cluster.reads_in_rack)?;
-        let leads =
-            matches!(partition.role, Role::Leads(_)) && self.config.cluster.rack.as_deref() != Some(asked);
-        if !leads || from < partition.log.start() || from > partition.log.high() {
+        let Role::Leads(leading) = &partition.role else { return None };
+        let stands_here = self.config.cluster.rack.as_deref() == Some(asked);
+        if stands_here || from < partition.log.start() || from > partition.log.high() {
             return None;
         }
         let image = self.controller.image();
@@ -204,8 +205,11 @@ impl Broker {
             let registered = image.brokers().get(id).filter(|r| r.is_active());
             registered.is_some_and(|r| r.rack.as_deref() == Some(asked))
         };
+        let has =
+            |id: &BrokerId| leading.progress().any(|(of, progress)| of == *id && progress.start() <= from);
         let state = image.partition(partition.log.id())?;
-        state.replicas.iter().copied().filter(|id| state.isr.contains(id)).find(stands_there)
+        let in_sync = state.replicas.iter().copied().filter(|id| state.isr.contains(id));
+        in_sync.filter(stands_there).find(has)
     }
 }
 

@@ -359,7 +359,8 @@ impl World {
             Deeds::Join(member) => Some(member.wait_ms as Moment),
             _ => None,
         });
-        PATIENCE + sessions.max().unwrap_or(0) * 10_000 + waits.max().unwrap_or(0) * 8_000
+        let more = sessions.max().unwrap_or(0) * 10_000 + waits.max().unwrap_or(0) * 8_000;
+        PATIENCE + more + self.throttled_for()
     }
 
     /// Whether clients may still be started.

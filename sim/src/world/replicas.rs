@@ -9,6 +9,8 @@ use super::{Phase, World};
 
 /// In how long every replica must be in sync once all is healed, and no other log be left.
 const SYNCS_IN: Moment = 60_000_000;
+/// More bytes than a throttled replica ever has to catch up on.
+const CATCHES_UP: u64 = 40_000_000;
 /// Once they were, for so long nobody may be put out again before it counts.
 const STAYS_FOR: Moment = 5_000_000;
 
@@ -23,7 +25,8 @@ impl World {
             return true;
         }
         let now = self.agenda.now();
-        let late = now > self.whole_since() + SYNCS_IN;
+        let syncs_in = SYNCS_IN + self.throttled_for();
+        let late = now > self.whole_since() + syncs_in;
         let lags = self.out_of_sync();
         match (&lags, self.synced_since) {
             (None, None) => self.synced_since = Some(now),
@@ -37,7 +40,7 @@ impl World {
                 );
             }
             (Some(story), None) if late => {
-                let story = format!("{} s after all was healed: {story}", SYNCS_IN / 1_000_000);
+                let story = format!("{} s after all was healed: {story}", syncs_in / 1_000_000);
                 self.watch.breaks(
                     "L3",
                     "once all is healed all replicas come to be in sync, and stay",
@@ -57,6 +60,13 @@ impl World {
             self.watch.breaks("L4", "no broker keeps what it is no replica of", stray);
         }
         late
+    }
+
+    /// How much longer it may take where replicas that catch up are throttled.
+    pub(super) fn throttled_for(&self) -> Moment {
+        let rate = |side: &str| self.plan.config(&format!("{side}.replication.throttled.rate"), 0);
+        let rates = [rate("leader"), rate("follower")].into_iter().filter(|rate| *rate > 0);
+        rates.min().map_or(0, |rate| CATCHES_UP * 1_000_000 / rate as Moment)
     }
 
     /// A partition of which not all replicas are in sync, by the newest metadata that any broker has.

@@ -2,7 +2,7 @@
 
 use super::trio::Trio;
 use super::{Rig, batch};
-use crate::ids::LogId;
+use crate::ids::{LogId, Offset};
 use crate::wire::Response;
 use crate::wire::error::ErrorCode;
 use crate::wire::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -134,6 +134,15 @@ fn a_consumer_is_told_to_read_in_its_own_rack_and_goes_back_to_the_leader_when_n
     assert_eq!(preferred(&mut trio, 12, leader), (-1, true), "the leader is in that rack");
     assert_eq!(preferred(&mut trio, 12, 7), (-1, true), "nobody is in that rack");
     assert_eq!(preferred(&mut trio, 10, near), (-1, true), "it would not understand");
+    // It has led once, and deleted what the leader still has.
+    let log = trio.rigs[near].log("t", 0);
+    trio.act(near, |broker, turn| broker.trim(turn, log, Offset(1)));
+    trio.run(1_000);
+    assert_eq!(
+        preferred(&mut trio, 12, near),
+        (-1, true),
+        "it would be told that this is out of range, again and again"
+    );
     trio.crash(near);
     trio.run(8_000);
     assert!(trio.rigs[leader].broker.leads(trio.rigs[leader].log("t", 0)), "another one died");
