@@ -56,6 +56,13 @@ impl Progress {
         let leader_end = Offset(i64::MAX);
         Progress { directory, end, flushed, fetched, caught_up, leader_end, told: None, parked: None }
     }
+
+    /// The high watermark that it has been told, for one that asks with this number: if another question of it is parked, it waits no
+    /// more for that, and may not know that the leader is there. Then it is told anew, at once.
+    fn told_already(&self, correlation: u64) -> Option<Offset> {
+        let asks_again = self.parked.is_some_and(|parked| parked.correlation != correlation);
+        self.told.filter(|_| !asks_again)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,7 +184,7 @@ impl Quorum {
             fetched: now,
             caught_up,
             leader_end: log.end(),
-            told: before.and_then(|p| p.told),
+            told: before.and_then(|p| p.told_already(correlation)),
             parked: Some(Parked { correlation, until: parks }),
         };
         leading.progress.insert(from, progress);

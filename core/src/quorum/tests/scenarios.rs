@@ -134,6 +134,20 @@ fn a_leader_that_some_take_for_gone_stays() {
 }
 
 #[test]
+fn an_observer_that_takes_its_leader_for_gone_finds_it_again_though_there_is_nothing_new() {
+    let mut world = World::new(3, 1, 11);
+    world.run(8_000);
+    let leader = world.leader().expect("a leader");
+    world.propose(leader);
+    world.run(1_000);
+    assert!(world.process(4).quorum.has_leader());
+    world.lost(4, leader);
+    assert!(!world.process(4).quorum.has_leader());
+    world.run(2_000);
+    assert!(world.process(4).quorum.has_leader(), "it asks more often than a fetch is parked");
+}
+
+#[test]
 fn a_record_is_committed_once_the_slow_disks_have_it_too() {
     let (mut world, leader) = settled(3, 6);
     let [one, other] = others(leader, 3)[..] else { unreachable!("three of them") };
