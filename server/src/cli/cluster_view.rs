@@ -73,18 +73,18 @@ impl ClusterView {
             Err(none) if none.unsupported => metadata.controller_id,
             Err(_) => -1,
         };
-        let alive = metadata.brokers.iter().map(|b| BrokerView {
+        let mut brokers = fenced(cluster, metadata).await;
+        // A broker that has died is still listed for a while.
+        let listed = metadata.brokers.iter().filter(|b| brokers.iter().all(|fenced| fenced.id != b.node_id));
+        let alive = listed.map(|b| BrokerView {
             id: b.node_id,
             host: b.host.clone(),
             port: b.port,
             rack: b.rack.clone(),
             fenced: false,
         });
-        let mut brokers: Vec<BrokerView> = alive.collect();
-        let fenced = fenced(cluster, metadata).await;
-        let unseen = fenced.into_iter().filter(|f| brokers.iter().all(|b| b.id != f.id));
-        let unseen: Vec<BrokerView> = unseen.collect();
-        brokers.extend(unseen);
+        let alive: Vec<BrokerView> = alive.collect();
+        brokers.extend(alive);
         brokers.sort_by_key(|b| b.id);
         let active_controller = Some(active).filter(|id| *id >= 0);
         ClusterView { cluster_id: metadata.cluster_id.clone(), active_controller, brokers, quorum }

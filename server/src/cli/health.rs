@@ -98,7 +98,8 @@ impl Health {
         findings.extend(unled(metadata));
         let problems = findings.iter().filter(|f| f.bad).count();
         let partitions: usize = metadata.topics.iter().map(|t| t.partitions.len()).sum();
-        let seen = format!("{} brokers, {partitions} partitions", metadata.brokers.len());
+        let there = view.brokers.iter().filter(|broker| !broker.fenced).count();
+        let seen = format!("{there} brokers, {partitions} partitions");
         let verdict = match problems {
             0 => format!("healthy: {seen}"),
             1 => format!("unhealthy: 1 problem; {seen}"),
